@@ -123,9 +123,11 @@ func TestNamesAreTakenAgain(t *testing.T) {
 			{still: true, refuses: 4 * time.Second, deletes: 300 * time.Millisecond},
 		} {
 			for _, sync := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/deletes take %v, refused for %v, sync %v", c.name, w.deletes, w.refuses, sync), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/deletes take %v, refused for %v, sync %v",
+					c.name, w.deletes, w.refuses, sync), func(t *testing.T) {
 					t.Parallel()
-					s := story{texts: map[string]string{}, steps: steps(t, c.script), weather: w, sync: sync}
+					s := story{texts: map[string]string{},
+						steps: steps(t, c.script), weather: w, sync: sync}
 					for f := range strings.FieldsSeq(c.theirs) {
 						key, text, _ := strings.Cut(f, "=")
 						s.theirs = append(s.theirs, "Delivery/"+key)
@@ -144,12 +146,15 @@ func TestNamesAreTakenAgain(t *testing.T) {
 // which a copy has another ETag.
 func TestLargeFilesGoAndComeBack(t *testing.T) {
 	large := strings.Repeat("large ", parts.Size/6+1)
-	for i, script := range []string{"mv f g; mv g f", "mv f g; mv g h; mv h f", "mv d e; mkdir d; mv e/1 d/1; rmdir e"} {
-		for j, w := range []weather{{still: true, deletes: 300 * time.Millisecond}, {still: true, refuses: 4 * time.Second}} {
+	for i, script := range []string{"mv f g; mv g f", "mv f g; mv g h; mv h f",
+		"mv d e; mkdir d; mv e/1 d/1; rmdir e"} {
+		for j, w := range []weather{{still: true, deletes: 300 * time.Millisecond},
+			{still: true, refuses: 4 * time.Second}} {
 			if testing.Short() && i%2 != j {
 				continue // each script once, each weather at least once
 			}
-			s := story{steps: steps(t, "mkdir d; write f x; write d/1 x; drain; "+script), weather: w}
+			s := story{steps: steps(t, "mkdir d; write f x; write d/1 x; drain; "+script),
+				weather: w}
 			for i := range s.steps {
 				if s.steps[i].do == "write" {
 					s.steps[i].text = large

@@ -56,7 +56,8 @@ func (s *attrStore) of(o s3backend.Object) Attr {
 // which no listing has, and everything if listing is refused.
 func (s *attrStore) remember(it *outbox.Item, obj s3backend.Object) {
 	mtime, mode, hasMode := it.StatOf(obj)
-	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode, Touched: true, Ours: true, Size: obj.Size}
+	e := ledger.Entry{Key: obj.Key, ETag: obj.ETag, Mtime: mtime, Mode: mode, HasMode: hasMode,
+		Touched: true, Ours: true, Size: obj.Size}
 	readable := s.grants.CanListAndRead(keyname.Folder(obj.Key))
 	if it.IsFolder() {
 		if readable {
@@ -70,7 +71,8 @@ func (s *attrStore) remember(it *outbox.Item, obj s3backend.Object) {
 		e.Sent = time.Now()
 	}
 	if err := s.sent.Put(e); err != nil {
-		s.log.Warn("what was sent, its time or its mode may not be shown after a remount", "key", obj.Key, "err", err)
+		s.log.Warn("what was sent, its time or its mode may not be shown after a remount",
+			"key", obj.Key, "err", err)
 	}
 }
 
@@ -117,7 +119,9 @@ func (s *attrStore) keepTimes(it *outbox.Item, obj s3backend.Object, why error) 
 	if s.timesKept.CompareAndSwap(false, true) {
 		level = slog.LevelWarn
 	}
-	s.log.Log(context.Background(), level, "a new time is kept on this machine, since S3 does not let the object be copied", "key", obj.Key, "err", why)
+	s.log.Log(context.Background(), level,
+		"a new time is kept on this machine, since S3 does not let the object be copied",
+		"key", obj.Key, "err", why)
 }
 
 // setMode remembers the permission bits of a version that S3 holds.
@@ -130,7 +134,8 @@ func (s *attrStore) setMode(key, etag string, mode uint32) {
 // keepMode has an item that changes a version begin with the permission bits that were
 // set of that version here: S3 does not know them.
 func (s *attrStore) keepMode(it *outbox.Item, base s3backend.Object) {
-	if e, ok := s.sent.Get(base.Key, base.ETag); ok && base.ETag != "" && e.HasMode && !it.HasMode() {
+	if e, ok := s.sent.Get(base.Key, base.ETag); ok && base.ETag != "" &&
+		e.HasMode && !it.HasMode() {
 		it.Permit(e.Mode)
 	}
 }

@@ -139,7 +139,8 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Cache{
-		cfg: cfg, log: cfg.Logger, bucket: b, last: lastAnswers{cfg.StateDir, cfg.Logger}, recorded: cfg.Recorded,
+		cfg: cfg, log: cfg.Logger, bucket: b, last: lastAnswers{cfg.StateDir,
+			cfg.Logger}, recorded: cfg.Recorded,
 		paths: resolver{bucket: b, folders: cfg.Folders, readOnly: cfg.ReadOnly},
 		files: newFileTable(), pending: map[*outbox.Item]*File{},
 		outcomes: newOutcomes(),
@@ -149,10 +150,12 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 		return nil, err
 	}
 	c.ending, c.end = context.WithCancel(context.Background())
-	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly, Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.last.rights()})
+	c.grants = grants.New(c.ending, grants.Config{Folders: cfg.Folders, ReadOnly: cfg.ReadOnly,
+		Checker: cfg.Checker, Deleter: b, Logger: cfg.Logger, Last: c.last.rights()})
 	c.replaced = &replacements{sent: c.sent, grants: c.grants}
 	watched := c.grants.Watch(b, c.replaced.wasRead)
-	c.blocks, err = content.New(watched, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir, DiskSize: cfg.CacheSize, Logger: cfg.Logger})
+	c.blocks, err = content.New(watched, content.Config{Memory: cfg.Memory, Dir: cfg.CacheDir,
+		DiskSize: cfg.CacheSize, Logger: cfg.Logger})
 	if err != nil {
 		c.end()
 		return nil, err
@@ -162,12 +165,17 @@ func New(b Bucket, cfg Config) (*Cache, error) {
 	c.dirs = &dirAttrs{store: c.attrs, begun: time.Now(), changed: map[string]time.Time{}}
 	c.last.listings(c.names)
 	c.readahead = readahead.New(c.names, content.MaxPrefetch, fresh)
-	c.out, err = outbox.New(unconditionalBucket{watched, c.replaced}, events{c}, outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir), Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private, OnStatus: cfg.notify, Annotations: cfg.Annotations, Suspended: cfg.Suspended, Logger: cfg.Logger})
+	c.out, err = outbox.New(unconditionalBucket{watched, c.replaced}, events{c},
+		outbox.Config{Dir: stageDir(cfg.StateDir), Conflicts: conflictsFile(cfg.StateDir),
+			Size: cfg.StageSize, Who: cfg.Who, Shown: keyname.EscapeFull, Private: cfg.Private,
+			OnStatus: cfg.notify, Annotations: cfg.Annotations,
+			Suspended: cfg.Suspended, Logger: cfg.Logger})
 	if err == nil {
 		c.removed = &removedDirs{out: c.out, names: c.names, byPrefix: map[string]*removedDir{}}
 		c.markers = newMarkers(c.out, c.names, c.grants, c.removed)
 		c.deliveries = &Deliveries{
-			out: c.out, names: c.names, sent: c.sent, grants: c.grants, replaced: c.replaced, unlisted: &c.unlisted, outcomes: c.outcomes, ending: c.ending,
+			out: c.out, names: c.names, sent: c.sent, grants: c.grants, replaced: c.replaced,
+			unlisted: &c.unlisted, outcomes: c.outcomes, ending: c.ending,
 		}
 		err = c.recover()
 	}

@@ -194,7 +194,9 @@ func TestViewShowsWhatIsOwed(t *testing.T) {
 			}
 			r.drain()
 		}
-		r.wantBucket(map[string]string{"Delivery/theirs": "theirs", "Delivery/new": "new", "Delivery/edited": "longer than before", "Delivery/folder/": "", "Delivery/folder/x": "x"})
+		r.wantBucket(map[string]string{"Delivery/theirs": "theirs", "Delivery/new": "new",
+			"Delivery/edited": "longer than before", "Delivery/folder/": "",
+			"Delivery/folder/x": "x"})
 	})
 }
 
@@ -247,7 +249,8 @@ func TestRename(t *testing.T) {
 		} {
 			t.Run(c.name+" "+name, func(t *testing.T) {
 				bubble(t, nil, func(r *rig) {
-					for key, data := range map[string]string{"Delivery/a": c.stored, "Delivery/b": over.stored} {
+					for key, data := range map[string]string{"Delivery/a": c.stored,
+						"Delivery/b": over.stored} {
 						if data != "" {
 							r.b.Store(key, []byte(data), nil)
 						}
@@ -257,7 +260,8 @@ func TestRename(t *testing.T) {
 					r.rename("Delivery/a", "Delivery/b")
 					for range 2 {
 						r.wantText("Delivery/b", c.want)
-						if _, err := r.Stat(r.Context(), "Delivery/a"); !errors.Is(err, s3backend.NotExist) {
+						if _, err := r.Stat(r.Context(),
+							"Delivery/a"); !errors.Is(err, s3backend.NotExist) {
 							r.Errorf("Stat of the old name: %v, want NotExist", err)
 						}
 						r.drain()
@@ -309,7 +313,8 @@ func TestRenameFolder(t *testing.T) {
 			r.wantText("Delivery/new/sub/b", "written after")
 			r.drain()
 		}
-		r.wantBucket(map[string]string{"Delivery/new/": "", "Delivery/new/a": "", "Delivery/new/owed": "owed", "Delivery/new/sub/b": "written after"})
+		r.wantBucket(map[string]string{"Delivery/new/": "", "Delivery/new/a": "",
+			"Delivery/new/owed": "owed", "Delivery/new/sub/b": "written after"})
 	})
 }
 
@@ -349,7 +354,8 @@ func TestSetAsideForGood(t *testing.T) {
 }
 
 func TestRemoveThenCreate(t *testing.T) {
-	for name, pause := range map[string]time.Duration{"at once": 0, "as it is sent": 20 * time.Millisecond, "later": time.Second} {
+	for name, pause := range map[string]time.Duration{"at once": 0,
+		"as it is sent": 20 * time.Millisecond, "later": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(r *rig) {
 				r.b.Store("Delivery/f", []byte("before"), nil)
@@ -368,10 +374,12 @@ func TestRemoveThenCreate(t *testing.T) {
 func TestRemoveIsRefused(t *testing.T) {
 	bubble(t, buckettest.DenyDelete, func(r *rig) {
 		r.b.Store("Delivery/f", []byte("f"), nil)
-		if err := r.Remove(r.Context(), "Delivery/f", r.shown("Delivery/f")); !errors.Is(err, s3backend.Denied) {
+		if err := r.Remove(r.Context(), "Delivery/f",
+			r.shown("Delivery/f")); !errors.Is(err, s3backend.Denied) {
 			r.Errorf("Remove = %v, want Denied", err)
 		}
-		if _, err := r.Rename(r.Context(), "Delivery/f", "Delivery/g", ShownVersion{}); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
+		if _, err := r.Rename(r.Context(), "Delivery/f", "Delivery/g",
+			ShownVersion{}); !errors.Is(err, s3backend.Denied) || r.b.Count(buckettest.Copy) > 0 {
 			r.Errorf("Rename = %v, want Denied before anything is copied", err)
 		}
 		r.wantText("Delivery/f", "f")
@@ -462,7 +470,8 @@ func TestOpenPinsAVersion(t *testing.T) {
 		}
 		r.b.Store("Delivery/f", bytes.Repeat([]byte("2"), 3<<20), nil)
 		buf := make([]byte, 1)
-		if n, err := h.ReadAt(r.Context(), buf, 3<<20-1); !errors.Is(err, s3backend.Stale) && string(buf[:n]) != "1" {
+		if n, err := h.ReadAt(r.Context(), buf, 3<<20-1); !errors.Is(err, s3backend.Stale) &&
+			string(buf[:n]) != "1" {
 			r.Errorf("ReadAt = %q, %v, want the version that was opened, or Stale", buf[:n], err)
 		}
 		time.Sleep(2 * fresh)

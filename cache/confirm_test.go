@@ -29,7 +29,8 @@ func outage(on *atomic.Bool, kind s3backend.Kind) func(buckettest.S3) buckettest
 // TestDeliveredIsSaidOfWhatS3HasConfirmed asks for paths in every situation: while S3
 // answers, and then while it does not.
 func TestDeliveredIsSaidOfWhatS3HasConfirmed(t *testing.T) {
-	for _, kind := range []s3backend.Kind{s3backend.Other, s3backend.BadLogin, s3backend.Denied, s3backend.Busy} {
+	for _, kind := range []s3backend.Kind{s3backend.Other, s3backend.BadLogin,
+		s3backend.Denied, s3backend.Busy} {
 		t.Run(kind.Error(), func(t *testing.T) {
 			var away atomic.Bool
 			bubble(t, outage(&away, kind), func(r *rig) {
@@ -51,7 +52,8 @@ func TestDeliveredIsSaidOfWhatS3HasConfirmed(t *testing.T) {
 				want := func(away bool, path string, is Presence) {
 					r.Helper()
 					got := r.Confirm(r.Context(), path)
-					if got.Is != is || (got.Err != nil) != (is == Unknown || away && is == Delivered) {
+					if got.Is != is ||
+						(got.Err != nil) != (is == Unknown || away && is == Delivered) {
 						r.Errorf("S3 away: %v: Confirm(%q) = %+v, want %s", away, path, got, is)
 					}
 				}
@@ -167,7 +169,8 @@ func TestBelowARemovedDirectoryIsNothing(t *testing.T) {
 		}
 		for _, path := range []string{"Delivery/dir/a", "Delivery/dir", "Delivery/dir/never"} {
 			err := r.deliveries.Wait(r.Context(), path)
-			if found := r.Confirm(r.Context(), path); err != nil || found.Is != Removed && found.Is != Absent {
+			if found := r.Confirm(r.Context(), path); err != nil ||
+				found.Is != Removed && found.Is != Absent {
 				t.Errorf("Wait(%q) = %v and Confirm = %+v, want nothing there", path, err, found)
 			}
 		}
@@ -181,7 +184,8 @@ func TestWaitDoesNotTakeAnErrorForAnAnswer(t *testing.T) {
 	away.Store(true)
 	bubble(t, outage(&away, s3backend.Other), func(r *rig) {
 		err := r.deliveries.Wait(r.Context(), "Delivery/never")
-		if found := r.Confirm(r.Context(), "Delivery/never"); err != nil || found.Is != Unknown || found.Err == nil {
+		if found := r.Confirm(r.Context(), "Delivery/never"); err != nil ||
+			found.Is != Unknown || found.Err == nil {
 			t.Errorf("Wait = %v and Confirm = %+v, want that it is not known and why", err, found)
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
@@ -205,7 +209,8 @@ func TestUnlistedIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
 		under := buckettest.Deny(buckettest.Deny(b, buckettest.List, ""), buckettest.Get, "")
-		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Checker: p})
+		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(),
+			Memory: 4 << 20, Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,8 +221,10 @@ func TestUnlistedIsUnknown(t *testing.T) {
 		r.drain()
 		sent := time.Now()
 		time.Sleep(time.Minute)
-		for path, want := range map[string]Presence{"Delivery/ours": Delivered, "Delivery/never": Unknown} {
-			if got := c.Confirm(t.Context(), path); got.Is != want || !errors.Is(got.Err, errUnlisted) || want == Delivered && got.At.After(sent) {
+		for path, want := range map[string]Presence{"Delivery/ours": Delivered,
+			"Delivery/never": Unknown} {
+			if got := c.Confirm(t.Context(), path); got.Is != want ||
+				!errors.Is(got.Err, errUnlisted) || want == Delivered && got.At.After(sent) {
 				t.Errorf("Confirm(%q) = %+v, want %s", path, got, want)
 			}
 		}

@@ -119,7 +119,8 @@ func (d *Deliveries) Unresolved(path string) []outbox.Status {
 		prefix, elem := keyname.Split(st.Key)
 		folder := keyname.Folder(st.Key)
 		age := d.unlisted.age(folder)
-		if since := time.Since(st.Since); st.State == outbox.NotRemoved && (age < 0 || since < age) {
+		if since := time.Since(st.Since); st.State == outbox.NotRemoved &&
+			(age < 0 || since < age) {
 			age = since // what was listed before does not show it
 		}
 		found, known := d.names.Known(prefix, elem, age)

@@ -22,7 +22,8 @@ func claimDestination(ctx context.Context, c *Cache, key string, dst Attr) (dest
 	if dst.Key == "" {
 		return destination{c: c}, nil // the outbox knows of what is being removed there
 	}
-	d := destination{c: c, over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
+	d := destination{c: c,
+		over: s3backend.Object{Key: key, Size: dst.Size, ETag: dst.ETag}, f: dst.File}
 	if d.f == nil {
 		return d, nil
 	}

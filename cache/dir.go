@@ -82,7 +82,8 @@ func (d *Dir) addPending() {
 func (c *Cache) SyncDir(ctx context.Context, path string) error {
 	prefix := ""
 	if path != "" {
-		if p, err := c.paths.locate(ctx, path); err == nil { // else S3 was asked, and did not answer
+		// else S3 was asked, and did not answer
+		if p, err := c.paths.locate(ctx, path); err == nil {
 			prefix = p.dir()
 		}
 	}
@@ -97,7 +98,8 @@ func (d *Dir) addPendingDirLocked(prefix string) {
 	if !ok || below == "" || d.hidden[elem+"/"] {
 		return
 	}
-	d.pending = append(d.pending, DirEntry{keyname.Escape(elem), d.c.dirs.of(d.prefix + elem + "/")})
+	d.pending = append(d.pending,
+		DirEntry{keyname.Escape(elem), d.c.dirs.of(d.prefix + elem + "/")})
 	d.hidden[elem+"/"] = true
 }
 

@@ -25,7 +25,8 @@ func (d *dirAttrs) of(prefix string) Attr {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	set := d.store.sent.Dir(prefix)
-	a := Attr{Dir: true, Mtime: d.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix, Deny: d.store.grants.Denied(prefix, true)}
+	a := Attr{Dir: true, Mtime: d.begun, Mode: set.Mode, HasMode: set.HasMode, Key: prefix,
+		Deny: d.store.grants.Denied(prefix, true)}
 	if t, ok := d.changed[prefix]; ok {
 		a.Mtime = t
 	} else if set.Touched {
@@ -63,7 +64,8 @@ func (d *dirAttrs) touched(prefix string) {
 
 func (d *dirAttrs) keepLocked(prefix string, mtime *time.Time, mode *uint32) {
 	if err := d.store.sent.SetDir(prefix, mtime, mode); err != nil {
-		d.store.log.Warn("a mode or a time is kept until the mount is undone only", "key", prefix, "err", err)
+		d.store.log.Warn("a mode or a time is kept until the mount is undone only",
+			"key", prefix, "err", err)
 	}
 }
 
@@ -104,7 +106,8 @@ func (d *dirAttrs) moved(old, dir string) {
 		}
 	}
 	if err := d.store.sent.MovedDir(old, dir); err != nil {
-		d.store.log.Warn("a mode or a time is kept until the mount is undone only", "key", dir, "err", err)
+		d.store.log.Warn("a mode or a time is kept until the mount is undone only",
+			"key", dir, "err", err)
 	}
 }
 

@@ -33,7 +33,8 @@ func (c *Cache) dirExists(ctx context.Context, prefix string) bool {
 // dirContents reports whether S3 has the marker of a directory, and whether it has an entry of it
 // that is shown, other than the one named but. It lists the directory again if the listing is
 // older than maxAge; while S3 cannot be asked, the last one counts.
-func (c *Cache) dirContents(ctx context.Context, prefix, but string, maxAge time.Duration) (entry, marker bool, err error) {
+func (c *Cache) dirContents(ctx context.Context, prefix, but string,
+	maxAge time.Duration) (entry, marker bool, err error) {
 	l := c.names.List(prefix, maxAge)
 	_, err = l.HasMarker(ctx)
 	if errors.Is(err, s3backend.ErrOffline) {
@@ -111,10 +112,12 @@ func (c *Cache) keepDir(ctx context.Context, prefix, elem string) {
 	if _, name := keyname.Split(prefix); prefix == name {
 		return // the exchange's own folders are always shown
 	}
-	if c.markers.pendingAt(prefix) || c.pendingBelow(prefix, prefix+elem) || c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
+	if c.markers.pendingAt(prefix) || c.pendingBelow(prefix, prefix+elem) ||
+		c.grants.Denied(prefix, true)&grants.WriteBits != 0 {
 		return
 	}
-	if n, marker, known := c.names.Count(prefix); known && (marker || n > c.out.RemovingBelow(prefix)+1) {
+	if n, marker, known := c.names.Count(prefix); known &&
+		(marker || n > c.out.RemovingBelow(prefix)+1) {
 		return
 	}
 	entry, marker, err := c.dirContents(ctx, prefix, elem, -1)

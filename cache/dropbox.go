@@ -92,7 +92,8 @@ func listFromLedger(sent *ledger.Ledger, in s3backend.ListInput) s3backend.Page 
 				key = key[:len(in.Prefix)+i+len(in.Delimiter)]
 			}
 		}
-		common := key != e.Key || in.Delimiter != "" && key != in.Prefix && strings.HasSuffix(key, in.Delimiter)
+		common := key != e.Key ||
+			in.Delimiter != "" && key != in.Prefix && strings.HasSuffix(key, in.Delimiter)
 		switch {
 		case key <= after || key == last:
 			continue
@@ -102,7 +103,8 @@ func listFromLedger(sent *ledger.Ledger, in s3backend.ListInput) s3backend.Page 
 		case common:
 			page.Prefixes = append(page.Prefixes, key)
 		default:
-			page.Objects = append(page.Objects, s3backend.Object{Key: e.Key, Size: e.Size, ETag: e.ETag, Modified: e.Sent})
+			page.Objects = append(page.Objects,
+				s3backend.Object{Key: e.Key, Size: e.Size, ETag: e.ETag, Modified: e.Sent})
 		}
 		last = key
 	}

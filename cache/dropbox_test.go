@@ -13,7 +13,8 @@ import (
 
 // dropbox is a bucket into which may be put, and nothing else.
 func dropbox(b buckettest.S3) buckettest.S3 {
-	for _, op := range []string{buckettest.List, buckettest.Head, buckettest.Get, buckettest.Delete, buckettest.DeleteAll, buckettest.MayDelete} {
+	for _, op := range []string{buckettest.List, buckettest.Head, buckettest.Get, buckettest.Delete,
+		buckettest.DeleteAll, buckettest.MayDelete} {
 		b = buckettest.Deny(b, op, "")
 	}
 	return b
@@ -27,7 +28,8 @@ func TestBlindDropbox(t *testing.T) {
 		p := new(policy)
 		p.put.Store(true)
 		mount := func() *rig {
-			c, err := New(dropbox(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
+			c, err := New(dropbox(b),
+				Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +63,8 @@ func TestBlindDropbox(t *testing.T) {
 			if a, err := r.Stat(r.Context(), "Delivery/dir/below"); err != nil || a.Size != 13 {
 				t.Errorf("Stat = %+v, %v", a, err)
 			}
-			if _, err := r.Stat(r.Context(), "Delivery/nothing"); !errors.Is(err, s3backend.NotExist) {
+			if _, err := r.Stat(r.Context(),
+				"Delivery/nothing"); !errors.Is(err, s3backend.NotExist) {
 				t.Errorf("Stat of nothing = %v", err)
 			}
 			if err := r.Close(); err != nil {
@@ -102,8 +105,10 @@ func contents(b *buckettest.Bucket) map[string]string {
 // TestSentPages lists what was sent in pages, as S3 does.
 func TestSentPages(t *testing.T) {
 	bubble(t, nil, func(r *rig) {
-		for _, key := range []string{"Delivery/a", "Delivery/b/", "Delivery/b/1", "Delivery/b/2", "Delivery/c", "Other/x"} {
-			if err := r.sent.Put(ledger.Entry{Key: key, ETag: "e", Size: 1, Sent: time.Now()}); err != nil {
+		for _, key := range []string{"Delivery/a", "Delivery/b/", "Delivery/b/1",
+			"Delivery/b/2", "Delivery/c", "Other/x"} {
+			if err := r.sent.Put(ledger.Entry{Key: key, ETag: "e",
+				Size: 1, Sent: time.Now()}); err != nil {
 				r.Fatal(err)
 			}
 		}
@@ -119,10 +124,12 @@ func TestSentPages(t *testing.T) {
 				break
 			}
 		}
-		if want := []string{"Delivery/a", "Delivery/b/", "Delivery/c"}; len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
+		if want := []string{"Delivery/a", "Delivery/b/", "Delivery/c"}; len(got) != 3 ||
+			got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
 			t.Errorf("pages: %q, want %q", got, want)
 		}
-		if page := listFromLedger(r.sent, s3backend.ListInput{Prefix: "Delivery/b/", Delimiter: "/"}); len(page.Objects) != 3 {
+		if page := listFromLedger(r.sent,
+			s3backend.ListInput{Prefix: "Delivery/b/", Delimiter: "/"}); len(page.Objects) != 3 {
 			t.Errorf("below a folder: %+v", page)
 		}
 	})

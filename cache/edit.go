@@ -121,7 +121,8 @@ func (f *File) newPrivateItem(key string, old s3backend.Object) (*outbox.Item, e
 }
 
 // newItemOver makes an item of the file, whose content is a change of base.
-func (f *File) newItemOver(base s3backend.Object, create func(s3backend.Object, outbox.Base) (*outbox.Item, error)) (*outbox.Item, error) {
+func (f *File) newItemOver(base s3backend.Object,
+	create func(s3backend.Object, outbox.Base) (*outbox.Item, error)) (*outbox.Item, error) {
 	var under *content.Reader
 	var read outbox.Base
 	if base.ETag != "" {

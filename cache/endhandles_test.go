@@ -14,14 +14,15 @@ import (
 	"github.com/s3share/s3share/cache/outbox"
 )
 
-// TestEndHandles unmounts after programs have written and closed files, while the kernel has not yet
-// told that the handles have ended, which it then does not do any more. S3 gets what a later process
-// would have delivered after a kill, and what stays here is told.
+// TestEndHandles unmounts after programs have written and closed files, while the kernel has not
+// yet told that the handles have ended, which it then does not do any more. S3 gets what a later
+// process would have delivered after a kill, and what stays here is told.
 func TestEndHandles(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) handleStep {
 			return handleStep{
-				do:   rapid.SampledFrom([]string{"open", "open", "write", "write", "close", "close", "close", "truncate", "pass on", "release", "remove"}).Draw(rt, "do"),
+				do: rapid.SampledFrom([]string{"open", "open", "write", "write", "close", "close",
+					"close", "truncate", "pass on", "release", "remove"}).Draw(rt, "do"),
 				file: rapid.SampledFrom([]string{"a", "b", "c.part"}).Draw(rt, "file"),
 				nth:  rapid.IntRange(0, 2).Draw(rt, "nth"),
 			}

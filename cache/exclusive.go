@@ -52,7 +52,8 @@ func (c *Cache) takenByOther(ctx context.Context, p location) (bool, error) {
 	removing := c.removing(p)
 	obj, err := c.headOrList(ctx, p)
 	switch {
-	case errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied), errors.Is(err, s3backend.ErrOffline):
+	case errors.Is(err, s3backend.NotExist), errors.Is(err, s3backend.Denied),
+		errors.Is(err, s3backend.ErrOffline):
 		return false, nil
 	case err != nil:
 		return false, err

@@ -27,11 +27,13 @@ func TestExclusiveCreateAsksS3(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, c.fault, func(r *rig) {
-				if _, err := r.Stat(r.Context(), "Delivery/lock"); !errors.Is(err, s3backend.NotExist) {
+				if _, err := r.Stat(r.Context(),
+					"Delivery/lock"); !errors.Is(err, s3backend.NotExist) {
 					t.Fatalf("Stat = %v, want NotExist", err)
 				}
 				r.b.Store("Delivery/lock", []byte("theirs"), nil)
-				if _, err := r.Create(r.Context(), "Delivery/lock", nil, true, OpenMode{}); !errors.Is(err, c.want) {
+				if _, err := r.Create(r.Context(), "Delivery/lock",
+					nil, true, OpenMode{}); !errors.Is(err, c.want) {
 					t.Errorf("Create with O_EXCL = %v, want %v", err, c.want)
 				}
 			})
@@ -78,7 +80,8 @@ func TestManyExclusiveCreatesCostFewRequests(t *testing.T) {
 		}
 		h.Release()
 		if heads != 0 {
-			t.Errorf("a private file, and one in a new directory, cost %d HeadObject, want 0", heads)
+			t.Errorf("a private file, and one in a new directory, cost %d HeadObject, want 0",
+				heads)
 		}
 	})
 }
@@ -86,7 +89,8 @@ func TestManyExclusiveCreatesCostFewRequests(t *testing.T) {
 // TestTheOtherPartysTimeIsTheSameAfterARemount has S3 tell of the other party's file when
 // its name is asked for: what is shown of it since is shown at the next mount, too.
 func TestTheOtherPartysTimeIsTheSameAfterARemount(t *testing.T) {
-	b, cfg := buckettest.New(), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20}
+	b, cfg := buckettest.New(), Config{Folders: []string{"Delivery"},
+		StateDir: t.TempDir(), Memory: 16 << 20}
 	begin := func() *Cache {
 		c, err := New(b, cfg)
 		if err != nil {
@@ -99,8 +103,11 @@ func TestTheOtherPartysTimeIsTheSameAfterARemount(t *testing.T) {
 		t.Fatalf("Stat = %v, want NotExist", err)
 	}
 	want := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC)
-	b.Store("Delivery/theirs", []byte("theirs"), &s3backend.Header{User: map[string]string{"mtime": outbox.FormatMtime(want), "mode": "33152"}})
-	if _, err := c.Create(t.Context(), "Delivery/theirs", nil, true, OpenMode{}); !errors.Is(err, ErrExist) {
+	b.Store("Delivery/theirs", []byte("theirs"),
+		&s3backend.Header{User: map[string]string{"mtime": outbox.FormatMtime(want),
+			"mode": "33152"}})
+	if _, err := c.Create(t.Context(), "Delivery/theirs", nil,
+		true, OpenMode{}); !errors.Is(err, ErrExist) {
 		t.Fatalf("Create with O_EXCL = %v, want ErrExist", err)
 	}
 	for _, when := range []string{"once S3 has told", "after a remount"} {

@@ -108,7 +108,8 @@ func (f *File) endItemLocked(it *outbox.Item) {
 }
 
 // readAt reads what the file holds now. It waits no longer than ctx. For mayFetch, see OpenMode.
-func (f *File) readAt(ctx context.Context, p []byte, off int64, mayFetch func(bytes int64) bool) (int, error) {
+func (f *File) readAt(ctx context.Context, p []byte, off int64,
+	mayFetch func(bytes int64) bool) (int, error) {
 	for {
 		f.c.mu.Lock()
 		it, r := f.item, f.reader
@@ -275,7 +276,8 @@ func (f *File) Same(g *File) bool {
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	return f.item == nil && g.item == nil && f.obj.ETag != "" && f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
+	return f.item == nil && g.item == nil && f.obj.ETag != "" &&
+		f.obj.ETag == g.obj.ETag && f.obj.Key == g.obj.Key
 }
 
 // pending returns the file's pending item, or nil.

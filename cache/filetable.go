@@ -53,7 +53,8 @@ func (t *fileTable) move(f *File, key string) {
 // but and below it.
 func (t *fileTable) anyPendingUnder(prefix, but string) bool {
 	for dir, files := range t.byDir {
-		if !strings.HasPrefix(dir, prefix) || strings.HasSuffix(but, "/") && strings.HasPrefix(dir, but) {
+		if !strings.HasPrefix(dir, prefix) ||
+			strings.HasSuffix(but, "/") && strings.HasPrefix(dir, but) {
 			continue
 		}
 		if anyPending(files, but) {

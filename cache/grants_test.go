@@ -48,7 +48,8 @@ func (p *policy) MayGet(ctx context.Context, _ string, _ error) error {
 	return p.says(ctx, &p.get)
 }
 
-func (p *policy) MayPut(ctx context.Context, _ string, u s3backend.Upload) (s3backend.Upload, error) {
+func (p *policy) MayPut(ctx context.Context,
+	_ string, u s3backend.Upload) (s3backend.Upload, error) {
 	p.asked.Add(1)
 	return u, p.says(ctx, &p.put)
 }
@@ -64,7 +65,8 @@ func governed(t *testing.T, p *policy, test func(*rig)) {
 			}
 			return nil
 		})
-		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Checker: p})
+		c, err := New(under, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(),
+			Memory: 4 << 20, Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +154,8 @@ func TestProbesWaitForRest(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			if p.asked.Load() != put || p.read.Load() != get {
-				t.Errorf("%s: %d probes of put and %d of get, want %d and %d", when, p.asked.Load(), p.read.Load(), put, get)
+				t.Errorf("%s: %d probes of put and %d of get, want %d and %d", when, p.asked.Load(),
+					p.read.Load(), put, get)
 			}
 		}
 		look := func() { r.Cache.names.List("Delivery/", 0) } // as whoever reads the folder
@@ -192,7 +195,8 @@ func TestDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
 		denied := &s3backend.Error{Op: "PutObject", Kind: s3backend.Denied}
-		c, err := New(buckettest.Fail(b, buckettest.Put, 1, denied), Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
+		c, err := New(buckettest.Fail(b, buckettest.Put, 1, denied),
+			Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +209,8 @@ func TestDoubt(t *testing.T) {
 		if n := p.asked.Load(); n != 2 {
 			t.Errorf("probed %d times, want 2", n)
 		}
-		if _, err := r.Create(r.Context(), "Delivery/g", nil, true, OpenMode{}); !errors.Is(err, s3backend.Denied) {
+		if _, err := r.Create(r.Context(), "Delivery/g", nil,
+			true, OpenMode{}); !errors.Is(err, s3backend.Denied) {
 			t.Errorf("Create after a refusal = %v, want Denied", err)
 		}
 	})
@@ -236,13 +241,15 @@ func TestFewRefusals(t *testing.T) {
 			before := p.asked.Load() + p.read.Load()
 			for begun := time.Now(); time.Since(begun) < time.Hour; time.Sleep(20 * time.Second) {
 				_, _ = r.Stat(r.Context(), "Delivery/theirs")
-				if _, err := r.Create(r.Context(), "Delivery/f", nil, true, OpenMode{}); err == nil {
+				if _, err := r.Create(r.Context(), "Delivery/f",
+					nil, true, OpenMode{}); err == nil {
 					t.Fatal("a file was made that cannot be delivered")
 				}
 			}
 			synctest.Wait()
 			if n := p.asked.Load() + p.read.Load() - before; n > maxRefusals+2 {
-				t.Errorf("%d probes were refused in hour %d, want %d at most", n, hour, maxRefusals+2)
+				t.Errorf("%d probes were refused in hour %d, want %d at most", n,
+					hour, maxRefusals+2)
 			}
 		}
 		// A person who says that things have changed is believed.

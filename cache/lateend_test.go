@@ -20,7 +20,8 @@ func TestCloseBeforeTheHandlesBeforeEnd(t *testing.T) {
 		for _, last := range []Closing{{Last: true}, {Unsure: true}} {
 			for _, before := range []int{1, 2, 5} {
 				for _, other := range []string{"", "open", "closed and written"} {
-					name := fmt.Sprintf("sync %t, %+v, %d before, another %q", sync, last, before, other)
+					name := fmt.Sprintf("sync %t, %+v, %d before, another %q",
+						sync, last, before, other)
 					t.Run(name, func(t *testing.T) { closeBeforeEnd(t, sync, last, before, other) })
 				}
 			}
@@ -31,7 +32,8 @@ func TestCloseBeforeTheHandlesBeforeEnd(t *testing.T) {
 func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other string) {
 	const key = "Delivery/f"
 	b := buckettest.New()
-	cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 16 << 20, Sync: sync}
+	cfg := Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(),
+		Memory: 16 << 20, Sync: sync}
 	c, err := New(b, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +77,8 @@ func closeBeforeEnd(t *testing.T, sync bool, last Closing, before int, other str
 	case other != "" && err == nil:
 		t.Errorf("a file that another program was writing counts as complete, and S3 holds %q", got)
 	case other == "" && (err != nil || got != want):
-		t.Errorf("what was closed is not delivered by the next process: %v; S3 holds %q, want %q", err, got, want)
+		t.Errorf("what was closed is not delivered by the next process: %v; S3 holds %q, want %q",
+			err, got, want)
 	}
 }
 
@@ -118,7 +121,8 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 		"mode": func(c *Cache, key string) error { return c.SetMode(t.Context(), key, 0o600) },
 		"size": func(c *Cache, key string) error { return c.Truncate(t.Context(), key, 1) },
 		"all": func(c *Cache, key string) error {
-			return errors.Join(c.Truncate(t.Context(), key, 1), c.SetMtime(t.Context(), key, at), c.SetMode(t.Context(), key, 0o600))
+			return errors.Join(c.Truncate(t.Context(), key, 1), c.SetMtime(t.Context(), key, at),
+				c.SetMode(t.Context(), key, 0o600))
 		},
 	}
 	for name, change := range changes {
@@ -147,8 +151,10 @@ func TestChangeOfAClosedFileBeforeItsHandlesEnd(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got.Size != want.Size || !got.Mtime.Equal(want.Mtime) || got.Mode != want.Mode || got.HasMode != want.HasMode {
-					t.Errorf("the next process shows %d bytes, %v, mode %o; want %d, %v, %o", got.Size, got.Mtime, got.Mode, want.Size, want.Mtime, want.Mode)
+				if got.Size != want.Size || !got.Mtime.Equal(want.Mtime) || got.Mode != want.Mode ||
+					got.HasMode != want.HasMode {
+					t.Errorf("the next process shows %d bytes, %v, mode %o; want %d, %v, %o",
+						got.Size, got.Mtime, got.Mode, want.Size, want.Mtime, want.Mode)
 				}
 				if err := next.deliveries.Drain(t.Context()); err != nil {
 					t.Errorf("Drain in the next process: %v", err)

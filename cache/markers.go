@@ -30,8 +30,10 @@ type markers struct {
 	kept    map[string]bool // those of them that createKept has made
 }
 
-func newMarkers(out *outbox.Outbox, names *meta.Cache, policy *grants.Policy, removed *removedDirs) *markers {
-	return &markers{out: out, names: names, grants: policy, removed: removed, pending: map[string]*outbox.Item{}, kept: map[string]bool{}}
+func newMarkers(out *outbox.Outbox, names *meta.Cache, policy *grants.Policy,
+	removed *removedDirs) *markers {
+	return &markers{out: out, names: names, grants: policy, removed: removed,
+		pending: map[string]*outbox.Item{}, kept: map[string]bool{}}
 }
 
 // recovered takes a marker that an earlier process left pending.
@@ -56,7 +58,8 @@ func (m *markers) pendingBelow(prefix, but string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for p := range m.pending {
-		if p != prefix && strings.HasPrefix(p, prefix) && (but == "" || !strings.HasPrefix(p, but)) {
+		if p != prefix && strings.HasPrefix(p, prefix) &&
+			(but == "" || !strings.HasPrefix(p, but)) {
 			return true
 		}
 	}
@@ -153,7 +156,8 @@ func (m *markers) forget(prefix string) {
 // remove drops the pending marker of a directory. If S3 has a marker (inS3), or may have received
 // the pending one meanwhile, it is removed there by removeInS3. After an error, nothing has
 // changed.
-func (m *markers) remove(ctx context.Context, prefix string, inS3 bool, removeInS3 func(s3backend.Object) error) error {
+func (m *markers) remove(ctx context.Context, prefix string,
+	inS3 bool, removeInS3 func(s3backend.Object) error) error {
 	it := m.itemAt(prefix)
 	var denied error
 	if it != nil {

@@ -60,7 +60,8 @@ func (k *nameKills) take(at string) {
 		bucket := k.b.Clone()
 		again := readTree(k.t, k.dir)
 		if maps.EqualFunc(files, again, bytes.Equal) {
-			k.addLocked(nameKill{at: at, done: k.done, doing: k.doing, files: files, bucket: bucket})
+			k.addLocked(nameKill{at: at, done: k.done, doing: k.doing,
+				files: files, bucket: bucket})
 			return
 		}
 		files = again
@@ -127,7 +128,9 @@ func TestKilledBetweenSteps(t *testing.T) {
 					continue
 				}
 				t.Run(c.steps+"/"+start.name+"/"+weather.name, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { kills += killedBetweenSteps(t, c.files, c.steps, start, weather) })
+					synctest.Test(t, func(t *testing.T) {
+						kills += killedBetweenSteps(t, c.files, c.steps, start, weather)
+					})
 				})
 			}
 		}
@@ -135,7 +138,8 @@ func TestKilledBetweenSteps(t *testing.T) {
 	t.Logf("%d kills", kills)
 }
 
-func killedBetweenSteps(t *testing.T, files, steps string, start nameStart, weather nameWeather) int {
+func killedBetweenSteps(t *testing.T, files, steps string, start nameStart,
+	weather nameWeather) int {
 	rnd := rand.New(rand.NewPCG(1, 5))
 	b := buckettest.New()
 	var s3 buckettest.S3 = b
@@ -146,7 +150,8 @@ func killedBetweenSteps(t *testing.T, files, steps string, start nameStart, weat
 	k := &nameKills{t: t, b: b, dir: dir, seen: map[uint64]bool{}}
 	outbox.AtFailpoint(k.take)
 	defer outbox.AtFailpoint(nil)
-	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20, Sync: start.sync})
+	c, err := New(s3,
+		Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20, Sync: start.sync})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,13 +199,15 @@ func (kill nameKill) check(t *testing.T, steps string, trees []nameTree) {
 	if kill.doing {
 		may = trees[kill.done : kill.done+2]
 	}
-	c, err := New(kill.bucket, Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20})
+	c, err := New(kill.bucket,
+		Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 4 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	r := &namesRig{rig: &rig{t, c, kill.bucket}}
-	where := fmt.Sprintf("killed at %q, %d steps done, in the next: %v", kill.at, kill.done, kill.doing)
+	where := fmt.Sprintf("killed at %q, %d steps done, in the next: %v",
+		kill.at, kill.done, kill.doing)
 	is := func(when string) (tree nameTree) {
 		got, err := r.view()
 		for range 3 {
@@ -214,7 +221,8 @@ func (kill nameKill) check(t *testing.T, steps string, trees []nameTree) {
 				return want
 			}
 		}
-		t.Errorf("%s: %s there is %v, %v, want one of %v\n%s", where, when, got, err, may, kill.journals())
+		t.Errorf("%s: %s there is %v, %v, want one of %v\n%s", where, when, got,
+			err, may, kill.journals())
 		return nil
 	}
 	if !kill.doing {

@@ -117,12 +117,14 @@ func (tree nameTree) after(s nameStep) nameTree {
 		delete(next, s.a)
 	case "mv":
 		for name := range tree {
-			if rest, ok := strings.CutPrefix(name, s.a); ok && (rest == "" || strings.HasSuffix(s.a, "/")) {
+			if rest, ok := strings.CutPrefix(name, s.a); ok &&
+				(rest == "" || strings.HasSuffix(s.a, "/")) {
 				delete(next, name)
 			}
 		}
 		for name, data := range tree {
-			if rest, ok := strings.CutPrefix(name, s.a); ok && (rest == "" || strings.HasSuffix(s.a, "/")) {
+			if rest, ok := strings.CutPrefix(name, s.a); ok &&
+				(rest == "" || strings.HasSuffix(s.a, "/")) {
 				next[s.b+rest] = data
 			}
 		}
@@ -417,7 +419,8 @@ func away(d time.Duration, ops ...string) func(*rand.Rand) buckettest.Around {
 		began := time.Now()
 		return func(_ context.Context, op, key string, send func() error) error {
 			if slices.Contains(ops, op) && time.Since(began) < d {
-				return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy, Err: errors.New("SlowDown")}
+				return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy,
+					Err: errors.New("SlowDown")}
 			}
 			return send()
 		}
@@ -460,7 +463,9 @@ func TestOrderOfSteps(t *testing.T) {
 				t.Run(c.steps+"/"+start.name+"/"+weather.name, func(t *testing.T) {
 					t.Parallel()
 					for seed := range uint64(2) {
-						synctest.Test(t, func(t *testing.T) { orderOfSteps(t, c.files, c.steps, start, weather, seed) })
+						synctest.Test(t, func(t *testing.T) {
+							orderOfSteps(t, c.files, c.steps, start, weather, seed)
+						})
 					}
 				})
 			}
@@ -468,14 +473,16 @@ func TestOrderOfSteps(t *testing.T) {
 	}
 }
 
-func orderOfSteps(t *testing.T, files, steps string, start nameStart, weather nameWeather, seed uint64) {
+func orderOfSteps(t *testing.T, files, steps string, start nameStart,
+	weather nameWeather, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	b := buckettest.New()
 	var s3 buckettest.S3 = b
 	if weather.around != nil {
 		s3 = buckettest.Wrap(b, weather.around(rand.New(rand.NewPCG(seed, 6))))
 	}
-	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Memory: 4 << 20, Sync: start.sync})
+	c, err := New(s3, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(),
+		Memory: 4 << 20, Sync: start.sync})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +507,8 @@ func orderOfSteps(t *testing.T, files, steps string, start nameStart, weather na
 		}
 		tree = tree.after(s)
 		if got, err := r.view(); err != nil || !maps.Equal(got, tree) {
-			t.Fatalf("seed %d: after step %d, %+v, there is %v, %v, want %v", seed, i+1, s, got, err, tree)
+			t.Fatalf("seed %d: after step %d, %+v, there is %v, %v, want %v",
+				seed, i+1, s, got, err, tree)
 		}
 		time.Sleep(weather.pauses[rnd.IntN(len(weather.pauses))])
 	}

@@ -44,7 +44,8 @@ func TestNamesThatAreRefused(t *testing.T) {
 			}
 		}
 		r.drain()
-		r.wantBucket(map[string]string{"Delivery/f": "f", "Delivery/d/x": "x", "Delivery/owed": "owed"})
+		r.wantBucket(map[string]string{"Delivery/f": "f", "Delivery/d/x": "x",
+			"Delivery/owed": "owed"})
 	})
 }
 
@@ -68,7 +69,8 @@ func TestKeysThatAreNoNamesAreReachable(t *testing.T) {
 				r.rename("Delivery/"+name, "Delivery/plain")
 				r.drain()
 				r.wantText("Delivery/plain", "new")
-				if _, err := r.Stat(r.Context(), "Delivery/"+name); !errors.Is(err, s3backend.NotExist) {
+				if _, err := r.Stat(r.Context(),
+					"Delivery/"+name); !errors.Is(err, s3backend.NotExist) {
 					r.Errorf("Stat of the old name: %v, want NotExist", err)
 				}
 			})

@@ -17,8 +17,8 @@ var errBehindEnd error = unix.ENXIO
 type OpenMode struct {
 	Write, Append, Truncate bool
 	Opener                  outbox.Writer // who opens it; nil if that is not known
-	// MayFetch reports whether so many bytes may be fetched for a read of the handle; else the error
-	// of the read is ErrSpared. Nothing is fetched ahead. nil stands for no limit.
+	// MayFetch reports whether so many bytes may be fetched for a read of the handle; else the
+	// error of the read is ErrSpared. Nothing is fetched ahead. nil stands for no limit.
 	MayFetch func(bytes int64) bool
 }
 
@@ -105,7 +105,8 @@ func (c *Cache) revalidate(ctx context.Context, p location, f *File) (bool, erro
 	}
 	ok, err := r.Revalidate(ctx, fresh)
 	switch {
-	case errors.Is(err, s3backend.Stale), errors.Is(err, s3backend.NotExist), errors.Is(err, content.ErrClosed):
+	case errors.Is(err, s3backend.Stale), errors.Is(err, s3backend.NotExist),
+		errors.Is(err, content.ErrClosed):
 		return false, nil // replaced, here or by the other party
 	}
 	return ok, err
@@ -128,7 +129,8 @@ func (c *Cache) openFile(key string, a Attr, mode OpenMode) (*Handle, error) {
 	if err := f.openLocked(mode.Write); err != nil {
 		return nil, err
 	}
-	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener, mayFetch: mode.MayFetch}, nil
+	return &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener,
+		mayFetch: mode.MayFetch}, nil
 }
 
 // Reopen opens a file that may have no name any more, as by /proc/PID/fd.
@@ -143,7 +145,8 @@ func (f *File) Reopen(ctx context.Context, mode OpenMode) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener, mayFetch: mode.MayFetch}
+	h := &Handle{f: f, write: mode.Write, append: mode.Append, opener: mode.Opener,
+		mayFetch: mode.MayFetch}
 	if mode.Truncate {
 		if err := h.Truncate(ctx, 0); err != nil {
 			h.Release()
@@ -165,7 +168,8 @@ func (c *Cache) fileOf(key string, a Attr) *File {
 
 func (c *Cache) fileOfLocked(key string, a Attr) *File {
 	f := c.newFileLocked(key)
-	f.obj = s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag, Modified: a.Mtime, Class: a.Class}
+	f.obj = s3backend.Object{Key: key, Size: a.Size, ETag: a.ETag,
+		Modified: a.Mtime, Class: a.Class}
 	f.obj.Header = c.names.Header(key, a.ETag)
 	return f
 }
@@ -180,7 +184,8 @@ func (c *Cache) newFileLocked(key string) *File {
 // ErrExist with exclusive set, and else what is there is opened. What the other party
 // has put there is not truncated, though: it stays, and the file goes beside it. With a
 // nil perm a new file has the mount's default.
-func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive bool, mode OpenMode) (*Handle, error) {
+func (c *Cache) Create(ctx context.Context, path string, perm *uint32, exclusive bool,
+	mode OpenMode) (*Handle, error) {
 	p, err := c.paths.locateNew(ctx, path)
 	if err != nil {
 		return nil, err

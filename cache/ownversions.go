@@ -20,7 +20,9 @@ type OwnVersions struct {
 }
 
 // NewOwnVersions returns the OwnVersions of a state directory. It knows nothing before Refresh.
-func NewOwnVersions(stateDir string) *OwnVersions { return &OwnVersions{path: ledgerFile(stateDir)} }
+func NewOwnVersions(stateDir string) *OwnVersions {
+	return &OwnVersions{path: ledgerFile(stateDir)}
+}
 
 // Refresh reads the ledger again if it has changed.
 func (d *OwnVersions) Refresh() error {
@@ -44,4 +46,6 @@ func (d *OwnVersions) Refresh() error {
 }
 
 // Has reports whether a mount is known to have made the version.
-func (d *OwnVersions) Has(key, etag string) bool { return d.read != nil && d.read.IsOurs(key, etag) }
+func (d *OwnVersions) Has(key, etag string) bool {
+	return d.read != nil && d.read.IsOurs(key, etag)
+}

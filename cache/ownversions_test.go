@@ -21,7 +21,8 @@ func TestOwnVersions(t *testing.T) {
 		if err := d.Refresh(); err != nil {
 			t.Fatal(err)
 		}
-		for key, want := range map[string]bool{"Delivery/theirs": false, "Delivery/ours": true, "Delivery/after": true, "Delivery/none": false} {
+		for key, want := range map[string]bool{"Delivery/theirs": false, "Delivery/ours": true,
+			"Delivery/after": true, "Delivery/none": false} {
 			if got := d.Has(key, r.b.Object(key).ETag); got != want {
 				t.Errorf("%s was made here: %t, want %t", key, got, want)
 			}
@@ -31,7 +32,8 @@ func TestOwnVersions(t *testing.T) {
 		}
 		r.create("Delivery/later", "later").Release()
 		r.drain()
-		if err := d.Refresh(); err != nil || !d.Has("Delivery/later", r.b.Object("Delivery/later").ETag) {
+		if err := d.Refresh(); err != nil ||
+			!d.Has("Delivery/later", r.b.Object("Delivery/later").ETag) {
 			t.Errorf("what was delivered since the last look is not known: %v", err)
 		}
 	})

@@ -64,7 +64,8 @@ func Owes(stateDir string) (bool, error) { return outbox.Owes(stageDir(stateDir)
 // StateFiles returns the names of the files in a state directory that record what was
 // delivered to the bucket, which files are in conflict there, and what was listed and granted last.
 func StateFiles() []string {
-	return []string{filepath.Base(ledgerFile("")), filepath.Base(conflictsFile("")), listingsFile, rightsFile}
+	return []string{filepath.Base(ledgerFile("")), filepath.Base(conflictsFile("")),
+		listingsFile, rightsFile}
 }
 
 func stageDir(stateDir string) string { return filepath.Join(stateDir, "stage") }

@@ -19,7 +19,8 @@ var errStale = errors.New("only what S3 held last is known")
 // ReadNames calls see for each name of the directory at path, by a listing that was begun at most
 // maxAge ago. While S3 cannot be asked, it returns an error. A directory that is not there has no
 // names.
-func (c *Cache) ReadNames(ctx context.Context, path string, maxAge time.Duration, see func(Name)) error {
+func (c *Cache) ReadNames(ctx context.Context,
+	path string, maxAge time.Duration, see func(Name)) error {
 	p, err := c.paths.locate(ctx, path)
 	if err != nil {
 		return err

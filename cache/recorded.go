@@ -49,7 +49,8 @@ func (f *File) closeReaderLocked() {
 // Receipt returns the entry of a version, with what S3 has returned of it.
 func Receipt(event receipts.Event, obj s3backend.Object) receipts.Entry {
 	return receipts.Entry{
-		Event: event, Key: jsonbytes.String(obj.Key), Size: obj.Size, ETag: obj.ETag, VersionID: obj.Version, Modified: obj.Modified,
+		Event: event, Key: jsonbytes.String(obj.Key), Size: obj.Size, ETag: obj.ETag,
+		VersionID: obj.Version, Modified: obj.Modified,
 	}
 }
 
@@ -72,7 +73,8 @@ func MissedReceipts(stateDir string) []receipts.Entry {
 		if size == 0 && e.ETag != emptyETag {
 			size = -1 // it was renamed, or an earlier version of s3share has noted it
 		}
-		all = append(all, receipts.Entry{Event: receipts.Delivered, Key: jsonbytes.String(e.Key), Size: size, ETag: e.ETag})
+		all = append(all, receipts.Entry{Event: receipts.Delivered, Key: jsonbytes.String(e.Key),
+			Size: size, ETag: e.ETag})
 	}
 	return all
 }

@@ -63,7 +63,8 @@ func TestWhatIsRecorded(t *testing.T) {
 		read("Delivery/d/ours", 0, 7)
 		want("reading our own")
 		body := bytes.Repeat([]byte("x"), 300<<10)
-		if _, err := b.Put(t.Context(), "Delivery/theirs", bytes.NewReader(body), int64(len(body)), nil, s3backend.Condition{}); err != nil {
+		if _, err := b.Put(t.Context(), "Delivery/theirs", bytes.NewReader(body),
+			int64(len(body)), nil, s3backend.Condition{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -85,8 +86,8 @@ func TestWhatIsRecorded(t *testing.T) {
 }
 
 // TestADeliveryIsRecordedOnce closes a file of which each close waits for S3, which is recorded
-// once. Then it sets the time, and the other party replaces the file before that is delivered: their
-// version is neither recorded nor taken for ours.
+// once. Then it sets the time, and the other party replaces the file before that is delivered:
+// their version is neither recorded nor taken for ours.
 func TestADeliveryIsRecordedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dir := buckettest.New(), t.TempDir()
@@ -134,7 +135,8 @@ func TestADeliveryIsRecordedOnce(t *testing.T) {
 		if err := r.SetMtime(t.Context(), "Delivery/synced", time.Unix(1e9, 0)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Put(t.Context(), "Delivery/synced", bytes.NewReader(theirs), int64(len(theirs)), nil, s3backend.Condition{}); err != nil {
+		if _, err := b.Put(t.Context(), "Delivery/synced", bytes.NewReader(theirs),
+			int64(len(theirs)), nil, s3backend.Condition{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

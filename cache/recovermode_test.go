@@ -91,7 +91,8 @@ func TestModeUnderAPrivateNameAfterAKill(t *testing.T) {
 				defer r.Close()
 				got, err := r.Stat(r.Context(), "Delivery/.f.swp")
 				if err != nil || got.HasMode != want.HasMode || got.Mode != want.Mode {
-					t.Errorf("mode %o, %t, %v, want %o, %t", got.Mode, got.HasMode, err, want.Mode, want.HasMode)
+					t.Errorf("mode %o, %t, %v, want %o, %t", got.Mode, got.HasMode,
+						err, want.Mode, want.HasMode)
 				}
 				if want.HasMode != before || before && want.Mode != 0o600 {
 					t.Errorf("after the rename the mode is %o, %t", want.Mode, want.HasMode)

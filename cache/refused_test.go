@@ -20,7 +20,8 @@ func crowded(t *testing.T, test func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
-		c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), StageSize: 10, Memory: 16 << 20})
+		c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(),
+			StageSize: 10, Memory: 16 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +134,8 @@ func TestFirstWriteIsRefused(t *testing.T) {
 	for _, goesOn := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			b, state := buckettest.New(), t.TempDir()
-			c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
+			c, err := New(b,
+				Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +203,8 @@ func TestRefusedChangeOfADeliveredFileChangesNothing(t *testing.T) {
 			t.Run(name+" "+content, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b, state := buckettest.New(), t.TempDir()
-					c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
+					c, err := New(b,
+						Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -222,19 +225,23 @@ func TestRefusedChangeOfADeliveredFileChangesNothing(t *testing.T) {
 					if len(logs) != 1 {
 						t.Fatalf("the journals are %q", logs)
 					}
-					if err := errors.Join(os.Rename(logs[0], logs[0]+"-aside"), os.Mkdir(logs[0], 0o700)); err != nil {
+					if err := errors.Join(os.Rename(logs[0], logs[0]+"-aside"),
+						os.Mkdir(logs[0], 0o700)); err != nil {
 						t.Fatal(err)
 					}
 					if err := change(h); err == nil {
 						t.Fatal("it was not refused")
 					}
-					if err := errors.Join(os.Remove(logs[0]), os.Rename(logs[0]+"-aside", logs[0])); err != nil {
+					if err := errors.Join(os.Remove(logs[0]),
+						os.Rename(logs[0]+"-aside", logs[0])); err != nil {
 						t.Fatal(err)
 					}
 					for _, when := range []string{"while it is open", "when it is closed"} {
 						now, err := r.Stat(t.Context(), path)
-						if err != nil || now.Size != was.Size || !now.Mtime.Equal(was.Mtime) || now.Mode != was.Mode {
-							t.Errorf("%s it has %d bytes, mode %o, of %v (%v), want %d, %o, %v", when,
+						if err != nil || now.Size != was.Size ||
+							!now.Mtime.Equal(was.Mtime) || now.Mode != was.Mode {
+							t.Errorf("%s it has %d bytes, mode %o, of %v (%v), want %d, %o, %v",
+								when,
 								now.Size, now.Mode, now.Mtime, err, was.Size, was.Mode, was.Mtime)
 						}
 						if when == "while it is open" {
@@ -255,7 +262,8 @@ func TestRefusedRemovalChangesNothing(t *testing.T) {
 	for _, open := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			b, state := buckettest.New(), t.TempDir()
-			c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
+			c, err := New(b,
+				Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +303,8 @@ func TestRefusedRemovalChangesNothing(t *testing.T) {
 				h.Release()
 			}
 			r.drain()
-			r.wantBucket(map[string]string{"Delivery/f": "old", "Delivery/g": "new", "Delivery/d/": ""})
+			r.wantBucket(map[string]string{"Delivery/f": "old",
+				"Delivery/g": "new", "Delivery/d/": ""})
 		})
 	}
 }

@@ -18,7 +18,8 @@ import (
 // that version, and later versions from this side. If the other party has put another version
 // there, it stays, and the file becomes a conflict copy. Rename returns the version that newPath
 // then leads to, if it is a file.
-func (c *Cache) Rename(ctx context.Context, oldPath, newPath string, over ShownVersion) (ShownVersion, error) {
+func (c *Cache) Rename(ctx context.Context, oldPath, newPath string,
+	over ShownVersion) (ShownVersion, error) {
 	return (&renaming{c: c, over: over}).run(ctx, oldPath, newPath)
 }
 
@@ -49,7 +50,8 @@ func (r *renaming) run(ctx context.Context, oldPath, newPath string) (v ShownVer
 	if r.to, err = c.paths.locateNew(ctx, newPath); err != nil {
 		return v, err
 	}
-	if err := errors.Join(c.paths.checkWrite(r.from.prefix, ""), c.paths.checkWrite(r.to.prefix, r.to.elem)); err != nil {
+	if err := errors.Join(c.paths.checkWrite(r.from.prefix, ""),
+		c.paths.checkWrite(r.to.prefix, r.to.elem)); err != nil {
 		return v, err
 	}
 	v, err = r.try(ctx, -1)
@@ -182,7 +184,8 @@ func (r *renaming) object(ctx context.Context) (v ShownVersion, err error) {
 		}
 	}
 	old := r.src.object(r.from.key())
-	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: r.to.key(), Over: dest.over, Displaced: dest.it}}, func(copies []s3backend.Object) {
+	_, err = c.out.Move(ctx, []outbox.Move{{From: old, To: r.to.key(), Over: dest.over,
+		Displaced: dest.it}}, func(copies []s3backend.Object) {
 		c.renamed(old, copies[0], dest.commitLocked)
 		v.etag = copies[0].ETag
 	})
@@ -244,7 +247,8 @@ func (c *Cache) recordCopy(old, obj s3backend.Object) s3backend.Object {
 		obj.Header = h
 	}
 	if err := c.sent.Moved(old.Key, old.ETag, obj.Key, obj.ETag); err != nil {
-		c.log.Warn("a mode or a time is kept until the mount is undone only", "key", obj.Key, "err", err)
+		c.log.Warn("a mode or a time is kept until the mount is undone only",
+			"key", obj.Key, "err", err)
 	}
 	c.names.Put(obj)
 	c.outcomes.note(obj.Key, Delivered, obj.ETag)

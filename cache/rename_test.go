@@ -33,14 +33,17 @@ func TestRenamedFolderIsNotMadeAnew(t *testing.T) {
 		}
 		<-held.Entered // it is on its way, and the rename waits for it
 		renamed := make(chan error)
-		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{})) }()
+		go func() {
+			renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{}))
+		}()
 		synctest.Wait()
 		held.Release()
 		if err := <-renamed; err != nil {
 			r.Fatal(err)
 		}
 		r.drain()
-		if got := r.b.Keys(); !slices.Equal(got, []string{"Delivery/new/sub/x", "Delivery/new/y/", "Delivery/new/z"}) {
+		if got := r.b.Keys(); !slices.Equal(got,
+			[]string{"Delivery/new/sub/x", "Delivery/new/y/", "Delivery/new/z"}) {
 			r.Errorf("the bucket holds %q", got)
 		}
 	})
@@ -70,7 +73,8 @@ func TestRenameFolderWhileItIsDelivered(t *testing.T) {
 		r.drain()
 		r.wantShown("Delivery", "new")
 		r.wantShown("Delivery/new", "a", "sub")
-		r.wantBucket(map[string]string{"Delivery/new/": "", "Delivery/new/a": "a", "Delivery/new/sub/": "", "Delivery/new/sub/b": "b"})
+		r.wantBucket(map[string]string{"Delivery/new/": "", "Delivery/new/a": "a",
+			"Delivery/new/sub/": "", "Delivery/new/sub/b": "b"})
 	})
 }
 
@@ -89,7 +93,9 @@ func TestFolderIsRenamedWhileItsFilesGoUp(t *testing.T) {
 		<-puts.Entered
 		r.create("Delivery/old/closed", "closed").Release()
 		renamed := make(chan error)
-		go func() { renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{})) }()
+		go func() {
+			renamed <- second(r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{}))
+		}()
 		puts.Release()
 		<-copies.Entered
 		time.Sleep(time.Minute)
@@ -99,21 +105,25 @@ func TestFolderIsRenamedWhileItsFilesGoUp(t *testing.T) {
 			r.Fatal(err)
 		}
 		r.drain()
-		r.wantBucket(map[string]string{"Delivery/new/theirs": "theirs", "Delivery/new/going": "going", "Delivery/new/closed": "closed"})
+		r.wantBucket(map[string]string{"Delivery/new/theirs": "theirs",
+			"Delivery/new/going": "going", "Delivery/new/closed": "closed"})
 	})
 }
 
 // TestRenameOfAFolderIsTakenBack has S3 refuse one of the copies: the others are
 // removed, and the folder that they were to be in does not come to be.
 func TestRenameOfAFolderIsTakenBack(t *testing.T) {
-	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Deny(b, buckettest.Copy, "Delivery/new/2") }
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Deny(b, buckettest.Copy, "Delivery/new/2")
+	}
 	bubble(t, fault, func(r *rig) {
 		keys := []string{"Delivery/old/1", "Delivery/old/2", "Delivery/old/3"}
 		for _, key := range keys {
 			r.b.Store(key, []byte("data"), nil)
 		}
 		r.wantShown("Delivery", "old")
-		if _, err := r.Rename(r.Context(), "Delivery/old", "Delivery/new", ShownVersion{}); !errors.Is(err, s3backend.Denied) {
+		if _, err := r.Rename(r.Context(), "Delivery/old", "Delivery/new",
+			ShownVersion{}); !errors.Is(err, s3backend.Denied) {
 			r.Fatalf("Rename = %v, want Denied", err)
 		}
 		r.drain()
@@ -143,7 +153,8 @@ func TestRenameThereAndBackAtOnce(t *testing.T) {
 
 // TestDeliveredDirectoryIsNotMovedToATrash: under a private name nothing is at S3.
 func TestDeliveredDirectoryIsNotMovedToATrash(t *testing.T) {
-	for _, trash := range []string{"Delivery/.Trash-1000", "Delivery/.Trash-1000/files/d", "Delivery/sub/.Trashes/d"} {
+	for _, trash := range []string{"Delivery/.Trash-1000", "Delivery/.Trash-1000/files/d",
+		"Delivery/sub/.Trashes/d"} {
 		bubble(t, nil, func(r *rig) {
 			r.b.Store("Delivery/d/1", []byte("one"), nil)
 			r.wantShown("Delivery/d", "1")
@@ -155,7 +166,8 @@ func TestDeliveredDirectoryIsNotMovedToATrash(t *testing.T) {
 					r.Fatal(err)
 				}
 			}
-			if _, err := r.Rename(r.Context(), "Delivery/d", trash, ShownVersion{}); !errors.Is(err, ErrPrivate) {
+			if _, err := r.Rename(r.Context(), "Delivery/d",
+				trash, ShownVersion{}); !errors.Is(err, ErrPrivate) {
 				r.Errorf("rename to %s = %v, want %v", trash, err, ErrPrivate)
 			}
 			r.drain()
@@ -193,12 +205,14 @@ func TestRenameOverALostAnswer(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, killed %t", name, kill), func(t *testing.T) {
 				var lose atomic.Bool
 				lossy := func(b buckettest.S3) buckettest.S3 {
-					return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
-						if lose.Load() && key == "Delivery/g" && (op == buckettest.Put || op == buckettest.Copy) {
-							return buckettest.LoseAnswer(ctx, op, key, send)
-						}
-						return send()
-					})
+					return buckettest.Wrap(b,
+						func(ctx context.Context, op, key string, send func() error) error {
+							if lose.Load() && key == "Delivery/g" &&
+								(op == buckettest.Put || op == buckettest.Copy) {
+								return buckettest.LoseAnswer(ctx, op, key, send)
+							}
+							return send()
+						})
 				}
 				synctest.Test(t, func(t *testing.T) {
 					b, dir := buckettest.New(), t.TempDir()

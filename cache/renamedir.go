@@ -47,7 +47,8 @@ func (r *dirRename) run(ctx context.Context, replace bool) error {
 		return err
 	}
 	op := outbox.DirMove{From: r.old, To: r.dir, Markers: r.markers}
-	err = c.out.MoveDir(ctx, op, moves, func(made []s3backend.Object) error { return r.copied(ctx, moves, made) })
+	err = c.out.MoveDir(ctx,
+		op, moves, func(made []s3backend.Object) error { return r.copied(ctx, moves, made) })
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,8 @@ func (r *dirRename) pendingFiles() (all []*File) {
 
 // copied gives what is pending its new name, and shows all under it, in the end in one
 // moment.
-func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3backend.Object) error {
+func (r *dirRename) copied(ctx context.Context, moves []outbox.Move,
+	made []s3backend.Object) error {
 	copies := map[string]s3backend.Object{} // by the old key
 	for i, m := range moves {
 		if made[i].Key != "" {
@@ -152,7 +154,8 @@ func (r *dirRename) copied(ctx context.Context, moves []outbox.Move, made []s3ba
 			return nil
 		})
 		if err != nil {
-			r.c.log.Warn("a directory that was renamed is there under its old name too", "key", prefix, "err", err)
+			r.c.log.Warn("a directory that was renamed is there under its old name too",
+				"key", prefix, "err", err)
 		}
 	}
 	return nil
@@ -172,7 +175,8 @@ func (r *dirRename) makeMarkers() (owed []string, err error) {
 }
 
 // renamePending renames one file that is pending.
-func (r *dirRename) renamePending(ctx context.Context, f *File, copies map[string]s3backend.Object) error {
+func (r *dirRename) renamePending(ctx context.Context, f *File,
+	copies map[string]s3backend.Object) error {
 	to := r.rename(f.Attr().Key)
 	it := f.pending()
 	if it == nil {
@@ -231,7 +235,8 @@ func (r *dirRename) takeBack(ctx context.Context, done []*File) {
 	back := dirRename{c: r.c, old: r.dir, dir: r.old}
 	for _, f := range done {
 		if err := back.renamePending(ctx, f, nil); err != nil {
-			r.c.log.Error("a file that is owed has kept its new name, though the rename of its directory has failed", "key", f.Attr().Key, "err", err)
+			r.c.log.Error(
+				"a file that is owed has kept its new name, though the rename of its directory has failed", "key", f.Attr().Key, "err", err)
 		}
 	}
 }
@@ -272,7 +277,8 @@ func (r *dirRename) objects(ctx context.Context) ([]s3backend.Object, error) {
 			}
 		}
 		if len(objs) > maxMoved {
-			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q", meta.ErrTooMany, maxMoved, r.old)
+			return nil, fmt.Errorf("%w to be renamed at once: there are more than %d below %q",
+				meta.ErrTooMany, maxMoved, r.old)
 		}
 		if in.Token = page.Next; in.Token == "" {
 			return objs, nil

@@ -104,7 +104,8 @@ func TestNextProcessDeletesWhatWasSetAside(t *testing.T) {
 			listed = append(listed, st.Key+" "+string(st.State))
 		}
 		slices.Sort(listed)
-		if want := []string{"Delivery/f removing", "Delivery/f~ private"}; !slices.Equal(listed, want) {
+		if want := []string{"Delivery/f removing",
+			"Delivery/f~ private"}; !slices.Equal(listed, want) {
 			t.Errorf("Survey lists %q, want %q", listed, want)
 		}
 		r = begin()

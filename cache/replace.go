@@ -57,7 +57,8 @@ const (
 )
 
 // Put replaces, or makes, a small object.
-func (b unconditionalBucket) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b unconditionalBucket) Put(ctx context.Context, key string, body io.ReadSeeker,
+	size int64, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	start, err := body.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return obj, err
@@ -74,17 +75,21 @@ func (b unconditionalBucket) Put(ctx context.Context, key string, body io.ReadSe
 }
 
 // Complete replaces, or makes, an object by parts.
-func (b unconditionalBucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
-	err = b.replace(ctx, "CompleteMultipartUpload", up.Key, cond, func(cond s3backend.Condition) error {
-		obj, err = b.Bucket.Complete(ctx, up, parts, size, cond)
-		return err
-	})
+func (b unconditionalBucket) Complete(ctx context.Context, up s3backend.Upload,
+	parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
+	err = b.replace(ctx, "CompleteMultipartUpload", up.Key, cond,
+		func(cond s3backend.Condition) error {
+			obj, err = b.Bucket.Complete(ctx, up, parts, size, cond)
+			return err
+		})
 	b.replaced.note(up.Key, obj, err)
 	return obj, err
 }
 
 // Copy replaces, or makes, an object by what another holds.
-func (b unconditionalBucket) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b unconditionalBucket) Copy(ctx context.Context, src s3backend.Object, key string,
+	h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	switch {
 	case src.Key == key && b.unread(key) != nil: // who may not read it cannot copy it
 		return obj, b.unread(key)
@@ -110,7 +115,8 @@ func (b unconditionalBucket) Head(ctx context.Context, key string) (s3backend.Ob
 
 // unread is why what the key holds may not be read, nil where that is not known.
 func (b unconditionalBucket) unread(key string) error {
-	if err := b.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil || b.replaced.mayBeOurs(key) {
+	if err := b.replaced.refusal(replaceKind{keyname.Folder(key), true}); err != nil ||
+		b.replaced.mayBeOurs(key) {
 		return err
 	}
 	return b.replaced.refusal(replaceKind{keyname.Folder(key), false})
@@ -118,7 +124,8 @@ func (b unconditionalBucket) unread(key string) error {
 
 // replace sends a request with its condition, or, where that is refused for want of
 // get, without one.
-func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s3backend.Condition, send func(s3backend.Condition) error) error {
+func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s3backend.Condition,
+	send func(s3backend.Condition) error) error {
 	if cond.IfMatch == "" {
 		return send(cond)
 	}
@@ -144,7 +151,8 @@ func (b unconditionalBucket) replace(ctx context.Context, op, key string, cond s
 			return send(s3backend.Condition{})
 		}
 	}
-	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.Join(outbox.ErrUnread, why)}
+	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale,
+		Err: errors.Join(outbox.ErrUnread, why)}
 }
 
 // putLast reports whether this outbox put the version: as this process or the ledger

@@ -30,7 +30,8 @@ type writeOnly struct {
 
 func (w *writeOnly) denied(op, key string) error {
 	w.refused.Add(1)
-	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Denied, Err: errors.New("AccessDenied")}
+	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Denied,
+		Err: errors.New("AccessDenied")}
 }
 
 func (w *writeOnly) Head(ctx context.Context, key string) (s3backend.Object, error) {
@@ -40,7 +41,8 @@ func (w *writeOnly) Head(ctx context.Context, key string) (s3backend.Object, err
 	return w.S3.Head(ctx, key)
 }
 
-func (w *writeOnly) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func (w *writeOnly) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
 	if !w.get.Load() {
 		return nil, w.denied("GetObject", obj.Key)
 	}
@@ -55,7 +57,8 @@ func (w *writeOnly) List(ctx context.Context, in s3backend.ListInput) (s3backend
 	return page, err
 }
 
-func (w *writeOnly) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (w *writeOnly) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+	cond s3backend.Condition) (s3backend.Object, error) {
 	if !w.get.Load() {
 		return s3backend.Object{}, w.denied("CopyObject", key)
 	}
@@ -72,14 +75,16 @@ func (w *writeOnly) mayPut(op, key string, cond s3backend.Condition) error {
 	return nil
 }
 
-func (w *writeOnly) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (w *writeOnly) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
 	if err := w.mayPut("PutObject", key, cond); err != nil {
 		return s3backend.Object{}, err
 	}
 	return w.S3.Put(ctx, key, body, size, h, cond)
 }
 
-func (w *writeOnly) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error) {
+func (w *writeOnly) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (s3backend.Object, error) {
 	if err := w.mayPut("CompleteMultipartUpload", up.Key, cond); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -126,34 +131,38 @@ func TestReplaceWithoutGet(t *testing.T) {
 			r.replace("Delivery/f", large)
 			r.drain()
 		}},
-		{name: "the other party has changed it", holds: "theirs", conflicts: 1, refused: 2, do: func(r *rig, _ *writeOnly) {
-			h := r.open("Delivery/f", OpenMode{Write: true, Truncate: true})
-			r.b.Store("Delivery/f", []byte("theirs"), nil)
-			r.writeAt(h, "ours", 0)
-			h.Release()
-			r.drain()
-		}},
-		{name: "the other party's file, seen before", holds: "theirs", conflicts: 1, refused: 3, do: func(r *rig, _ *writeOnly) {
-			r.b.Store("Delivery/f", []byte("theirs"), nil)
-			time.Sleep(time.Minute)
-			r.wantShown("Delivery", "f")
-			r.replace("Delivery/f", "ours")
-			r.drain()
-		}},
-		{name: "the other party has removed it", holds: "second", refused: 2, do: func(r *rig, _ *writeOnly) {
-			h := r.open("Delivery/f", OpenMode{Write: true, Truncate: true})
-			if err := r.b.Delete(r.Context(), "Delivery/f", s3backend.Condition{}); err != nil {
-				r.Fatal(err)
-			}
-			r.writeAt(h, "second", 0)
-			h.Release()
-			r.drain()
-		}},
-		{name: "put is refused as well", holds: "first", blocked: true, refused: 100, do: func(r *rig, w *writeOnly) {
-			w.put.Store(true)
-			r.replace("Delivery/f", "second")
-			time.Sleep(time.Minute)
-		}},
+		{name: "the other party has changed it", holds: "theirs", conflicts: 1, refused: 2,
+			do: func(r *rig, _ *writeOnly) {
+				h := r.open("Delivery/f", OpenMode{Write: true, Truncate: true})
+				r.b.Store("Delivery/f", []byte("theirs"), nil)
+				r.writeAt(h, "ours", 0)
+				h.Release()
+				r.drain()
+			}},
+		{name: "the other party's file, seen before", holds: "theirs", conflicts: 1,
+			refused: 3, do: func(r *rig, _ *writeOnly) {
+				r.b.Store("Delivery/f", []byte("theirs"), nil)
+				time.Sleep(time.Minute)
+				r.wantShown("Delivery", "f")
+				r.replace("Delivery/f", "ours")
+				r.drain()
+			}},
+		{name: "the other party has removed it", holds: "second",
+			refused: 2, do: func(r *rig, _ *writeOnly) {
+				h := r.open("Delivery/f", OpenMode{Write: true, Truncate: true})
+				if err := r.b.Delete(r.Context(), "Delivery/f", s3backend.Condition{}); err != nil {
+					r.Fatal(err)
+				}
+				r.writeAt(h, "second", 0)
+				h.Release()
+				r.drain()
+			}},
+		{name: "put is refused as well", holds: "first", blocked: true, refused: 100,
+			do: func(r *rig, w *writeOnly) {
+				w.put.Store(true)
+				r.replace("Delivery/f", "second")
+				time.Sleep(time.Minute)
+			}},
 		{name: "get is granted", holds: "second", do: func(r *rig, w *writeOnly) {
 			w.get.Store(true)
 			r.replace("Delivery/f", "second")
@@ -162,12 +171,13 @@ func TestReplaceWithoutGet(t *testing.T) {
 				r.Errorf("%d puts had no condition", n)
 			}
 		}},
-		{name: "put is refused, get is not", holds: "first", blocked: true, refused: 100, do: func(r *rig, w *writeOnly) {
-			w.get.Store(true)
-			w.put.Store(true)
-			r.replace("Delivery/f", "second")
-			time.Sleep(time.Minute)
-		}},
+		{name: "put is refused, get is not", holds: "first", blocked: true, refused: 100,
+			do: func(r *rig, w *writeOnly) {
+				w.get.Store(true)
+				w.put.Store(true)
+				r.replace("Delivery/f", "second")
+				time.Sleep(time.Minute)
+			}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := new(writeOnly)
@@ -177,14 +187,17 @@ func TestReplaceWithoutGet(t *testing.T) {
 				w.refused.Store(0)
 				tt.do(r, w)
 				if data, _ := r.b.Data("Delivery/f"); string(data) != tt.holds {
-					t.Errorf("the object holds %d bytes %.20q, want %d bytes %.20q", len(data), data, len(tt.holds), tt.holds)
+					t.Errorf("the object holds %d bytes %.20q, want %d bytes %.20q",
+						len(data), data, len(tt.holds), tt.holds)
 				}
 				if got := r.conflicts(); len(got) != tt.conflicts {
 					t.Errorf("conflict copies: %q, want %d", got, tt.conflicts)
 				}
-				blocked := slices.ContainsFunc(r.deliveries.Status(), func(s outbox.Status) bool { return s.State == outbox.Blocked })
+				blocked := slices.ContainsFunc(r.deliveries.Status(),
+					func(s outbox.Status) bool { return s.State == outbox.Blocked })
 				if blocked != tt.blocked {
-					t.Errorf("blocked is %t, want %t: %+v", blocked, tt.blocked, r.deliveries.Status())
+					t.Errorf("blocked is %t, want %t: %+v", blocked,
+						tt.blocked, r.deliveries.Status())
 				}
 				if n := w.refused.Load(); n > tt.refused {
 					t.Errorf("%d requests were refused, want %d at most", n, tt.refused)
@@ -202,7 +215,8 @@ func TestReplaceAfterRemount(t *testing.T) {
 		p := new(policy)
 		p.put.Store(true)
 		mount := func() *rig {
-			c, err := New(w, Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
+			c, err := New(w,
+				Config{Folders: []string{"Delivery"}, StateDir: dir, Who: "me", Checker: p})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +233,8 @@ func TestReplaceAfterRemount(t *testing.T) {
 			r.replace("Delivery/f", data)
 			r.drain()
 			if got, _ := b.Data("Delivery/f"); string(got) != data || len(r.conflicts()) > 0 {
-				t.Errorf("the object holds %q, want %q; conflict copies: %q", got, data, r.conflicts())
+				t.Errorf("the object holds %q, want %q; conflict copies: %q",
+					got, data, r.conflicts())
 			}
 		}
 		if err := r.Close(); err != nil {
@@ -270,7 +285,8 @@ func TestTouchWithoutGet(t *testing.T) {
 		// What was touched is still not what we have put.
 		r.replace("Delivery/theirs", "ours")
 		r.drain()
-		if data, _ := b.Data("Delivery/theirs"); string(data) != "content" || len(r.conflicts()) != 1 {
+		if data, _ := b.Data("Delivery/theirs"); string(data) != "content" ||
+			len(r.conflicts()) != 1 {
 			t.Errorf("theirs holds %q, and the conflict copies are %q", data, r.conflicts())
 		}
 		if err := r.Close(); err != nil {
@@ -290,7 +306,8 @@ func TestAppendWithoutGet(t *testing.T) {
 				p := new(policy)
 				p.put.Store(true)
 				p.list.Store(true)
-				c, err := New(&writeOnly{S3: b}, Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
+				c, err := New(&writeOnly{S3: b},
+					Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), Checker: p})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -300,7 +317,8 @@ func TestAppendWithoutGet(t *testing.T) {
 				time.Sleep(time.Minute) // it is known what is granted
 				synctest.Wait()
 				h := r.open("Delivery/theirs", OpenMode{Write: true, Append: true})
-				if n, err := h.WriteAt(r.Context(), []byte("more"), 0); !errors.Is(err, s3backend.Denied) {
+				if n, err := h.WriteAt(r.Context(), []byte("more"),
+					0); !errors.Is(err, s3backend.Denied) {
 					t.Errorf("append = %d, %v, want Denied", n, err)
 				}
 				h.Release()

@@ -48,7 +48,8 @@ func TestRemoveTreeIsFewRequests(t *testing.T) {
 			r.Errorf("%d listings for %d folders", got, folders)
 		}
 		if got := r.b.Count(buckettest.DeleteAll); got > 8 {
-			r.Errorf("%d requests to delete %d files at once, want a batch for each thousand or so", got, folders*files)
+			r.Errorf("%d requests to delete %d files at once, want a batch for each thousand or so",
+				got, folders*files)
 		}
 		for _, op := range []string{buckettest.Head, buckettest.Delete, buckettest.Put} {
 			if got := r.b.Count(op); got > 0 {
@@ -68,7 +69,8 @@ func TestRenameIsACopyAndADelete(t *testing.T) {
 		r.rename("Delivery/a", "Delivery/b")
 		r.drain()
 		r.wantBucket(map[string]string{"Delivery/b": "a"})
-		for op, want := range map[string]int{buckettest.Copy: 1, buckettest.Delete: 1, buckettest.MayDelete: 1, buckettest.Head: 0} {
+		for op, want := range map[string]int{buckettest.Copy: 1, buckettest.Delete: 1,
+			buckettest.MayDelete: 1, buckettest.Head: 0} {
 			if got := r.b.Count(op); got != want {
 				r.Errorf("%d %s, want %d", got, op, want)
 			}
@@ -83,7 +85,8 @@ func TestRenameIsACopyAndADelete(t *testing.T) {
 // do not tell whether the policy grants delete.
 func TestDeleteOfUnknownPermissionIsLeftToS3(t *testing.T) {
 	untold := func(b buckettest.S3) buckettest.S3 {
-		return buckettest.Answer(b, buckettest.MayDelete, func() error { return s3backend.ErrUnknown })
+		return buckettest.Answer(b, buckettest.MayDelete,
+			func() error { return s3backend.ErrUnknown })
 	}
 	bubble(t, untold, func(r *rig) {
 		r.b.Store("Delivery/a", []byte("a"), nil)

@@ -68,7 +68,8 @@ func (r *resolver) locateNew(ctx context.Context, path string) (location, error)
 }
 
 // elem is the element of a key that a name in the directory with prefix stands for.
-func (r *resolver) elem(ctx context.Context, prefix, name string) (elem string, beside bool, err error) {
+func (r *resolver) elem(ctx context.Context,
+	prefix, name string) (elem string, beside bool, err error) {
 	if elem, beside, ok := keyname.Unescape(name); ok {
 		return elem, beside, nil
 	}
@@ -86,7 +87,8 @@ func (r *resolver) elem(ctx context.Context, prefix, name string) (elem string, 
 			page.Prefixes = append(page.Prefixes, o.Key)
 		}
 		for _, key := range page.Prefixes {
-			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix), "/"); keyname.FileName(elem, beside) == name {
+			if elem := strings.TrimSuffix(strings.TrimPrefix(key, prefix),
+				"/"); keyname.FileName(elem, beside) == name {
 				return elem, beside, nil
 			}
 		}
@@ -120,7 +122,8 @@ func (r *resolver) checkWrite(prefix, elem string) error {
 	if err := r.checkFolder(prefix); err != nil {
 		return err
 	}
-	if len(strings.TrimSuffix(elem, "/")) > keyname.MaxName || len(prefix)+len(elem) > keyname.MaxKey {
+	if len(strings.TrimSuffix(elem, "/")) > keyname.MaxName ||
+		len(prefix)+len(elem) > keyname.MaxKey {
 		return fmt.Errorf("%w: %d bytes", ErrNameTooLong, len(prefix)+len(elem))
 	}
 	return nil

@@ -67,16 +67,19 @@ func TestOpenOfWhatWasReplaced(t *testing.T) {
 					r.b.Store("Delivery/f", bytes.Repeat([]byte("2"), size+10), nil)
 					h := r.open("Delivery/f", OpenMode{})
 					if got := r.text(h); got[:1] != "2" || h.File().Attr().Size != int64(size+10) {
-						r.Errorf("reads %q of %d bytes, want the new version", got[:1], h.File().Attr().Size)
+						r.Errorf("reads %q of %d bytes, want the new version",
+							got[:1], h.File().Attr().Size)
 					}
 					h.Release()
-					if a, err := r.Stat(r.Context(), "Delivery/f"); err != nil || a.Size != int64(size+10) {
+					if a, err := r.Stat(r.Context(), "Delivery/f"); err != nil ||
+						a.Size != int64(size+10) {
 						r.Errorf("Stat = %+v, %v, want what was just opened", a, err)
 					}
 
 					time.Sleep(2 * fresh)
 					r.b.Discard("Delivery/f")
-					if h, err := r.Open(r.Context(), "Delivery/f", OpenMode{}); !errors.Is(err, s3backend.NotExist) {
+					if h, err := r.Open(r.Context(), "Delivery/f",
+						OpenMode{}); !errors.Is(err, s3backend.NotExist) {
 						r.Errorf("Open of what was removed = %v, %v, want NotExist", h, err)
 					}
 				})
@@ -92,7 +95,8 @@ func TestOpenSaysWhatReadingWould(t *testing.T) {
 		r.b.Store("Delivery/f", []byte("one"), nil)
 		r.list("Delivery")
 		time.Sleep(2 * fresh)
-		if h, err := r.Open(r.Context(), "Delivery/f", OpenMode{}); !errors.Is(err, s3backend.Denied) {
+		if h, err := r.Open(r.Context(),
+			"Delivery/f", OpenMode{}); !errors.Is(err, s3backend.Denied) {
 			r.Errorf("Open = %v, %v, want Denied", h, err)
 		}
 	})

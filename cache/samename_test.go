@@ -26,10 +26,13 @@ func TestFileAndFolderOfOneName(t *testing.T) {
 		"a file here, a folder there": {
 			func(r *rig) { r.create("Delivery/n", "ours").Release() }, "Delivery/n/theirs",
 			[]string{"n"}, map[string]string{"Delivery/n": "ours"},
-			[]string{"n", "n␛"}, map[string]string{"Delivery/n": "ours", "Delivery/n/theirs": "theirs"},
+			[]string{"n", "n␛"}, map[string]string{"Delivery/n": "ours",
+				"Delivery/n/theirs": "theirs"},
 		},
 		"a private file here, a folder there": {
-			func(r *rig) { r.create("Delivery/n.part", "ours").Release() }, "Delivery/n.part/theirs",
+			func(r *rig) {
+				r.create("Delivery/n.part", "ours").Release()
+			}, "Delivery/n.part/theirs",
 			[]string{"n.part"}, map[string]string{"Delivery/n.part": "ours"},
 			[]string{"n.part"}, map[string]string{"Delivery/n.part/theirs": "theirs"},
 		},
@@ -49,7 +52,8 @@ func TestFileAndFolderOfOneName(t *testing.T) {
 				}
 				r.create("Delivery/n/in", "ours").Release()
 			}, "Delivery/n",
-			[]string{"n", "n␛"}, map[string]string{"Delivery/n␛": "theirs", "Delivery/n/in": "ours"},
+			[]string{"n", "n␛"}, map[string]string{"Delivery/n␛": "theirs",
+				"Delivery/n/in": "ours"},
 			[]string{"n", "n␛"}, map[string]string{"Delivery/n": "theirs", "Delivery/n/in": "ours"},
 		},
 	} {
@@ -94,14 +98,15 @@ func TestFolderInPlaceOfAFile(t *testing.T) {
 	for name, server := range map[string]func(buckettest.S3) buckettest.S3{
 		"S3": nil,
 		"objects as files": func(b buckettest.S3) buckettest.S3 {
-			return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
-				if file, folder := strings.CutSuffix(key, "/"); folder && op == buckettest.Put {
-					if _, err := b.Head(ctx, file); err == nil {
-						return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale}
+			return buckettest.Wrap(b,
+				func(ctx context.Context, op, key string, send func() error) error {
+					if file, folder := strings.CutSuffix(key, "/"); folder && op == buckettest.Put {
+						if _, err := b.Head(ctx, file); err == nil {
+							return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale}
+						}
 					}
-				}
-				return send()
-			})
+					return send()
+				})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

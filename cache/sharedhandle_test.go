@@ -50,7 +50,8 @@ func TestCloseWhileAnotherProcessWrites(t *testing.T) {
 		}
 		all = append(all, f)
 	}
-	c, err := New(offline, Config{Folders: []string{"Delivery"}, StateDir: filepath.Join(dir, "state"), Memory: 16 << 20})
+	c, err := New(offline, Config{Folders: []string{"Delivery"},
+		StateDir: filepath.Join(dir, "state"), Memory: 16 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,8 @@ func TestCloseWhileAnotherProcessWrites(t *testing.T) {
 			f.h.Release()
 		}
 	}
-	if err := os.CopyFS(filepath.Join(dir, "killed"), os.DirFS(filepath.Join(dir, "state"))); err != nil {
+	if err := os.CopyFS(filepath.Join(dir, "killed"),
+		os.DirFS(filepath.Join(dir, "state"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range all {
@@ -191,7 +193,8 @@ func (f readerAt) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
 
 // judgeShared delivers what another process finds, and returns how many files counted as
 // complete.
-func judgeShared(t *testing.T, all []*sharedFile, b *buckettest.Bucket, state string) (complete int) {
+func judgeShared(t *testing.T, all []*sharedFile, b *buckettest.Bucket,
+	state string) (complete int) {
 	c, err := New(b, Config{Folders: []string{"Delivery"}, StateDir: state, Memory: 16 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -217,15 +220,18 @@ func judgeShared(t *testing.T, all []*sharedFile, b *buckettest.Bucket, state st
 			if f.ends != "" {
 				t.Errorf("%s was closed at last (%s), and counts as interrupted", f.key, f.ends)
 			}
-			if got, err := keptBytes(t.Context(), c, f.key); err != nil || !bytes.Equal(got, f.want) {
-				t.Errorf("%s is kept with %d bytes, %v, want the %d that were written", f.key, len(got), err, len(f.want))
+			if got, err := keptBytes(t.Context(), c, f.key); err != nil ||
+				!bytes.Equal(got, f.want) {
+				t.Errorf("%s is kept with %d bytes, %v, want the %d that were written",
+					f.key, len(got), err, len(f.want))
 			}
 		case !there:
 			t.Errorf("%s is gone", f.key)
 		default:
 			complete++
 			if !bytes.Equal(got, f.want) {
-				t.Errorf("%s was delivered with %d bytes which were closed as something else, of %d bytes", f.key, len(got), len(f.want))
+				t.Errorf(
+					"%s was delivered with %d bytes which were closed as something else, of %d bytes", f.key, len(got), len(f.want))
 			}
 		}
 	}

@@ -328,7 +328,8 @@ func (w weather) around(b buckettest.S3) buckettest.S3 {
 	begun := time.Now()
 	return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
 		mu.Lock()
-		pauses := []time.Duration{0, 5 * time.Millisecond, 30 * time.Millisecond, 300 * time.Millisecond}
+		pauses := []time.Duration{0, 5 * time.Millisecond,
+			30 * time.Millisecond, 300 * time.Millisecond}
 		if w.slow {
 			pauses = append(pauses, 2*time.Second)
 		}
@@ -353,7 +354,8 @@ func (w weather) around(b buckettest.S3) buckettest.S3 {
 			return err
 		}
 		if deletes && time.Since(begun) < w.refuses {
-			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy, Err: errors.New("SlowDown")}
+			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy,
+				Err: errors.New("SlowDown")}
 		}
 		err := send()
 		if lost := wait(after); lost != nil {
@@ -373,15 +375,18 @@ type story struct {
 }
 
 var (
-	treeFiles = []string{"Delivery/f", "Delivery/g", "Delivery/f~", "Delivery/d/1", "Delivery/d/2", "Delivery/d/s/1", "Delivery/e/1", "Delivery/e/2", "Delivery/e/s/1"}
-	treeDirs  = []string{"Delivery/d", "Delivery/e", "Delivery/d/s", "Delivery/e/s"}
+	treeFiles = []string{"Delivery/f", "Delivery/g", "Delivery/f~", "Delivery/d/1",
+		"Delivery/d/2", "Delivery/d/s/1", "Delivery/e/1", "Delivery/e/2", "Delivery/e/s/1"}
+	treeDirs = []string{"Delivery/d", "Delivery/e", "Delivery/d/s", "Delivery/e/s"}
 	// few texts, so that different files often have the same, and the same ETag
 	treeTexts = []string{"one", "one", "two", "", "three"}
 )
 
 func drawStory(t *rapid.T) story {
 	step := rapid.Custom(func(t *rapid.T) treeStep {
-		s := treeStep{do: rapid.SampledFrom([]string{"write", "write", "create", "append", "remove", "remove", "rename", "rename", "rename", "move dir", "move dir", "mkdir", "rmdir", "rmdir", "drain"}).Draw(t, "do")}
+		s := treeStep{do: rapid.SampledFrom([]string{"write", "write", "create", "append", "remove",
+			"remove", "rename", "rename", "rename", "move dir", "move dir", "mkdir",
+			"rmdir", "rmdir", "drain"}).Draw(t, "do")}
 		switch s.do {
 		case "mkdir", "rmdir":
 			s.a = rapid.SampledFrom(treeDirs).Draw(t, "dir")
@@ -397,12 +402,18 @@ func drawStory(t *rapid.T) story {
 			s.a = rapid.SampledFrom(treeFiles).Draw(t, "file")
 			s.text = rapid.SampledFrom(treeTexts).Draw(t, "text")
 		}
-		s.pause = rapid.SampledFrom([]time.Duration{0, 0, 0, 10 * time.Millisecond, 240 * time.Millisecond, 260 * time.Millisecond, 600 * time.Millisecond, 1100 * time.Millisecond, 6 * time.Second}).Draw(t, "pause")
+		s.pause = rapid.SampledFrom([]time.Duration{0, 0, 0, 10 * time.Millisecond,
+			240 * time.Millisecond, 260 * time.Millisecond, 600 * time.Millisecond,
+			1100 * time.Millisecond, 6 * time.Second}).Draw(t, "pause")
 		return s
 	})
 	return story{
-		theirs: rapid.SliceOfNDistinct(rapid.SampledFrom(append([]string{"Delivery/d/", "Delivery/e/s/"}, slices.DeleteFunc(slices.Clone(treeFiles), func(p string) bool { return strings.HasSuffix(p, "~") })...)), 0, 6, rapid.ID[string]).Draw(t, "theirs"),
-		steps:  rapid.SliceOfN(step, 1, 25).Draw(t, "steps"),
+		theirs: rapid.SliceOfNDistinct(
+			rapid.SampledFrom(append([]string{"Delivery/d/", "Delivery/e/s/"},
+				slices.DeleteFunc(slices.Clone(treeFiles), func(p string) bool {
+					return strings.HasSuffix(p, "~")
+				})...)), 0, 6, rapid.ID[string]).Draw(t, "theirs"),
+		steps: rapid.SliceOfN(step, 1, 25).Draw(t, "steps"),
 		weather: weather{
 			seed:    rapid.Uint64().Draw(t, "seed"),
 			slow:    rapid.Bool().Draw(t, "slow"),
@@ -438,7 +449,8 @@ func (s story) run(t *testing.T) (wrong error) {
 			return
 		}
 		defer os.RemoveAll(dir)
-		c, err := New(s.weather.around(b), Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20, Sync: s.sync})
+		c, err := New(s.weather.around(b),
+			Config{Folders: []string{"Delivery"}, StateDir: dir, Memory: 16 << 20, Sync: s.sync})
 		if err != nil {
 			wrong = err
 			return
@@ -455,7 +467,8 @@ func (s story) run(t *testing.T) (wrong error) {
 // tell does all steps.
 func (s story) tell(m cacheUnderTest, model tree) error {
 	for i, step := range s.steps {
-		if step.a != "" && (!model.isDir(path.Dir(step.a)) || step.b != "" && !model.isDir(path.Dir(step.b))) {
+		if step.a != "" &&
+			(!model.isDir(path.Dir(step.a)) || step.b != "" && !model.isDir(path.Dir(step.b))) {
 			continue // a kernel would not ask
 		}
 		var want error

@@ -106,7 +106,8 @@ func (c *Cache) statNow(ctx context.Context, p location, maxAge time.Duration) (
 
 // look returns the object and the directory at a location, this side's changes included. A file
 // that waits here hides a directory that the other party has made: S3 need not be asked about it.
-func (c *Cache) look(ctx context.Context, p location, maxAge time.Duration) (file *Attr, dir bool, err error) {
+func (c *Cache) look(ctx context.Context,
+	p location, maxAge time.Duration) (file *Attr, dir bool, err error) {
 	for {
 		file, pendingDir, known := c.pendingAt(p)
 		if known && !(pendingDir && p.shadowed) {

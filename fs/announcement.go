@@ -28,7 +28,8 @@ type announcement struct {
 	begun    atomic.Bool         // the call's CREATE, MKNOD, MKDIR or SETATTR has arrived
 	askedDir atomic.Pointer[dir] // the directory of the last GETATTR
 	standIn  atomic.Bool         // the lookup is to be answered with standInNode
-	altered  atomic.Bool         // the last GETATTR was answered with permissions that only the helper has
+	// the last GETATTR was answered with permissions that only the helper has
+	altered atomic.Bool
 }
 
 // maxTries is how often the helper tries a call: the kernel may first have to drop what it has
@@ -97,7 +98,8 @@ func (a *announcer) tryOne(h *arrival.Helper, w *watch, c arrival.Changed, attr 
 func (w *watch) countNew(changes []arrival.Changed, attrs map[string]cache.Attr) (n int) {
 	for n < len(changes) {
 		c := changes[n]
-		if c.Op != arrival.Create || w.d.GetChild(c.Name) != nil || w.d.s.modeOf(attrs[c.Name])&0o111 != 0 {
+		if c.Op != arrival.Create || w.d.GetChild(c.Name) != nil ||
+			w.d.s.modeOf(attrs[c.Name])&0o111 != 0 {
 			break
 		}
 		n++
@@ -107,14 +109,16 @@ func (w *watch) countNew(changes []arrival.Changed, attrs map[string]cache.Attr)
 
 // announceNew announces new files of one directory. The helper gets all names at once, and proceed
 // follows it by the names in its requests. What fails is announced again by announceOne.
-func (a *announcer) announceNew(h *arrival.Helper, w *watch, changes []arrival.Changed, attrs map[string]cache.Attr) {
+func (a *announcer) announceNew(h *arrival.Helper, w *watch, changes []arrival.Changed,
+	attrs map[string]cache.Attr) {
 	all := make(map[string]*announcement, len(changes))
 	names := make([]string, 0, len(changes))
 	current := changes[:0:0]
 	for _, c := range changes {
 		if w.d.names.Current(c) {
 			current, names = append(current, c), append(names, c.Name)
-			all[c.Name] = &announcement{dir: w.d, change: c, op: arrival.Create, attr: attrs[c.Name]}
+			all[c.Name] = &announcement{dir: w.d, change: c,
+				op: arrival.Create, attr: attrs[c.Name]}
 		}
 	}
 	if len(names) == 0 {
@@ -154,7 +158,8 @@ func (a *announcer) do(h *arrival.Helper, an *announcement) (syscall.Errno, erro
 	an.begun.Store(false)
 	a.current.Store(an)
 	defer a.current.Store(nil)
-	return h.Do(arrival.Call{Op: an.op, Dir: an.dir.path(), Name: an.change.Name, Mode: an.dir.s.modeOf(an.attr), Size: an.attr.Size})
+	return h.Do(arrival.Call{Op: an.op, Dir: an.dir.path(), Name: an.change.Name,
+		Mode: an.dir.s.modeOf(an.attr), Size: an.attr.Size})
 }
 
 // isHelper reports whether a request is the helper's.
@@ -177,7 +182,8 @@ func (a *announcer) asks(ctx context.Context) (an *announcement, ok bool) {
 }
 
 // lookup answers a lookup of the helper.
-func (an *announcement) lookup(ctx context.Context, d *dir, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (an *announcement) lookup(ctx context.Context, d *dir, name string,
+	out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	if an == nil {
 		return nil, syscall.EACCES
 	}
@@ -274,7 +280,8 @@ func (an *announcement) fileAttr(f *file, out *fuse.AttrOut) syscall.Errno {
 	if an == nil {
 		return syscall.EACCES
 	}
-	if name, parent := f.Parent(); parent == nil || parent.Operations() != fusefs.InodeEmbedder(an.dir) || name != an.change.Name {
+	if name, parent := f.Parent(); parent == nil ||
+		parent.Operations() != fusefs.InodeEmbedder(an.dir) || name != an.change.Name {
 		return syscall.EACCES
 	}
 	an.fillFile(f, &out.Attr)

@@ -25,8 +25,8 @@ const (
 	// watchedPerInterval is how many directories maxListInterval is for. With n times as many, it
 	// is n times as long.
 	watchedPerInterval = 4
-	// listingsPerSecond is how many requests a second all listings make at most; listingBurst is the
-	// burst.
+	// listingsPerSecond is how many requests a second all listings make at most; listingBurst is
+	// the burst.
 	listingsPerSecond, listingBurst = 2, 10
 	// seedAge is the maximum age of the listing with which the first look at a directory begins:
 	// programs have seen no later one.
@@ -124,8 +124,10 @@ type watch struct {
 
 func newAnnouncer(s *Server, mountpoint string) *announcer {
 	a := &announcer{
-		s: s, mountpoint: mountpoint, done: make(chan struct{}), wake: make(chan struct{}, 1), watched: map[*dir]*watch{},
-		listLimit: rate.NewLimiter(listingsPerSecond, listingBurst), callLimit: rate.NewLimiter(changesPerSecond, changeBurst),
+		s: s, mountpoint: mountpoint, done: make(chan struct{}), wake: make(chan struct{},
+			1), watched: map[*dir]*watch{},
+		listLimit: rate.NewLimiter(listingsPerSecond,
+			listingBurst), callLimit: rate.NewLimiter(changesPerSecond, changeBurst),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
@@ -178,7 +180,8 @@ func (s *Server) Arrivals() (st ArrivalState, ok bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return ArrivalState{Watched: len(a.watched), Announced: a.announced.Load(), Failed: a.failed.Load(), Skipped: a.skipped.Load()}, true
+	return ArrivalState{Watched: len(a.watched), Announced: a.announced.Load(),
+		Failed: a.failed.Load(), Skipped: a.skipped.Load()}, true
 }
 
 // asked notes a request of a program.

@@ -50,7 +50,8 @@ func expire(out *fuse.EntryOut) {
 
 func expireAttr(out *fuse.AttrOut) { out.AttrValid, out.AttrValidNsec = 0, 0 }
 
-func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name string,
+	out *fuse.EntryOut) fuse.Status {
 	if !r.helper(header) {
 		r.a.asked()
 		st := r.RawFileSystem.Lookup(cancel, header, name, out)
@@ -63,7 +64,8 @@ func (r *arrivals) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name st
 }
 
 // lookup is Lookup for the helper.
-func (r *arrivals) lookup(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+func (r *arrivals) lookup(cancel <-chan struct{}, header *fuse.InHeader, name string,
+	out *fuse.EntryOut) fuse.Status {
 	r.a.proceed(name)
 	st := r.RawFileSystem.Lookup(cancel, header, name, out)
 	if an := r.a.current.Load(); an != nil && an.standIn.Swap(false) {
@@ -91,7 +93,8 @@ func (r *arrivals) Forget(nodeid, nlookup uint64) {
 	}
 }
 
-func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn,
+	out *fuse.AttrOut) fuse.Status {
 	if in.NodeId == standInNode {
 		return fuse.Status(syscall.ESTALE)
 	}
@@ -107,9 +110,10 @@ func (r *arrivals) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 }
 
 // getAttr is GetAttr for the helper. The kernel checks the permissions of a directory several times
-// for one call. It asks once if it may cache the attributes meanwhile, which it may only if programs
-// get the same.
-func (r *arrivals) getAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
+// for one call. It asks once if it may cache the attributes meanwhile, which it may only if
+// programs get the same.
+func (r *arrivals) getAttr(cancel <-chan struct{}, in *fuse.GetAttrIn,
+	out *fuse.AttrOut) fuse.Status {
 	an := r.a.current.Load()
 	if an != nil {
 		an.altered.Store(false)
@@ -123,7 +127,8 @@ func (r *arrivals) getAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse
 }
 
 // make answers a call that creates a name, with the inode that has the name already.
-func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut, op arrival.Op) fuse.Status {
+func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name string,
+	out *fuse.EntryOut, op arrival.Op) fuse.Status {
 	r.a.proceed(name)
 	an := r.matching(name, op)
 	if an == nil {
@@ -142,10 +147,12 @@ func (r *arrivals) make(cancel <-chan struct{}, header *fuse.InHeader, name stri
 
 // open fills in the handle of a file that the helper opens. Writing to it would be refused.
 func open(out *fuse.OpenOut) {
-	out.Fh, out.OpenFlags = helperHandle, fuse.FOPEN_DIRECT_IO|fuse.FOPEN_KEEP_CACHE|fuse.FOPEN_NOFLUSH
+	out.Fh, out.OpenFlags = helperHandle,
+		fuse.FOPEN_DIRECT_IO|fuse.FOPEN_KEEP_CACHE|fuse.FOPEN_NOFLUSH
 }
 
-func (r *arrivals) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+func (r *arrivals) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string,
+	out *fuse.CreateOut) fuse.Status {
 	if !r.helper(&in.InHeader) {
 		return r.RawFileSystem.Create(cancel, in, name, out)
 	}
@@ -153,14 +160,16 @@ func (r *arrivals) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string
 	return r.make(cancel, &in.InHeader, name, &out.EntryOut, arrival.Create)
 }
 
-func (r *arrivals) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
+func (r *arrivals) Mknod(cancel <-chan struct{}, in *fuse.MknodIn,
+	name string, out *fuse.EntryOut) fuse.Status {
 	if !r.helper(&in.InHeader) {
 		return r.RawFileSystem.Mknod(cancel, in, name, out)
 	}
 	return r.make(cancel, &in.InHeader, name, out, arrival.Mknod)
 }
 
-func (r *arrivals) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
+func (r *arrivals) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn,
+	name string, out *fuse.EntryOut) fuse.Status {
 	if !r.helper(&in.InHeader) {
 		return r.RawFileSystem.Mkdir(cancel, in, name, out)
 	}
@@ -168,7 +177,8 @@ func (r *arrivals) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, 
 }
 
 // remove answers a call that removes a name: the kernel forgets the name, and nothing else happens.
-func (r *arrivals) remove(cancel <-chan struct{}, header *fuse.InHeader, name string, op arrival.Op) fuse.Status {
+func (r *arrivals) remove(cancel <-chan struct{}, header *fuse.InHeader, name string,
+	op arrival.Op) fuse.Status {
 	an := r.matching(name, op)
 	if an == nil {
 		return fuse.EACCES
@@ -197,7 +207,8 @@ func (r *arrivals) Rmdir(cancel <-chan struct{}, header *fuse.InHeader, name str
 }
 
 // attr answers with the attributes of a file, if it is the one that is announced.
-func (r *arrivals) attr(cancel <-chan struct{}, header *fuse.InHeader, out *fuse.AttrOut, ops ...arrival.Op) fuse.Status {
+func (r *arrivals) attr(cancel <-chan struct{}, header *fuse.InHeader, out *fuse.AttrOut,
+	ops ...arrival.Op) fuse.Status {
 	an := r.a.current.Load()
 	if an == nil || r.matching(an.change.Name, ops...) == nil {
 		return fuse.EACCES
@@ -216,7 +227,8 @@ func (r *arrivals) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenO
 	return r.attr(cancel, &in.InHeader, &attr, arrival.Change)
 }
 
-func (r *arrivals) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+func (r *arrivals) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn,
+	out *fuse.AttrOut) fuse.Status {
 	if !r.helper(&in.InHeader) {
 		return r.RawFileSystem.SetAttr(cancel, in, out)
 	}
@@ -249,42 +261,48 @@ func (r *arrivals) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 
 // The helper makes none of these.
 
-func (r *arrivals) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newName string) fuse.Status {
+func (r *arrivals) Rename(cancel <-chan struct{}, in *fuse.RenameIn,
+	name, newName string) fuse.Status {
 	if r.helper(&in.InHeader) {
 		return fuse.EACCES
 	}
 	return r.RawFileSystem.Rename(cancel, in, name, newName)
 }
 
-func (r *arrivals) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+func (r *arrivals) Read(cancel <-chan struct{}, in *fuse.ReadIn,
+	buf []byte) (fuse.ReadResult, fuse.Status) {
 	if in.Fh&helperHandle != 0 || r.helper(&in.InHeader) {
 		return nil, fuse.EACCES
 	}
 	return r.RawFileSystem.Read(cancel, in, buf)
 }
 
-func (r *arrivals) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+func (r *arrivals) Write(cancel <-chan struct{}, in *fuse.WriteIn,
+	data []byte) (uint32, fuse.Status) {
 	if in.Fh&helperHandle != 0 || r.helper(&in.InHeader) {
 		return 0, fuse.EACCES
 	}
 	return r.RawFileSystem.Write(cancel, in, data)
 }
 
-func (r *arrivals) Writev(cancel <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+func (r *arrivals) Writev(cancel <-chan struct{}, in *fuse.WriteIn,
+	data [][]byte) (uint32, fuse.Status) {
 	if in.Fh&helperHandle != 0 || r.helper(&in.InHeader) {
 		return 0, fuse.EACCES
 	}
 	return r.RawFileSystem.Writev(cancel, in, data)
 }
 
-func (r *arrivals) GetXAttr(cancel <-chan struct{}, header *fuse.InHeader, attr string, dest []byte) (uint32, fuse.Status) {
+func (r *arrivals) GetXAttr(cancel <-chan struct{}, header *fuse.InHeader, attr string,
+	dest []byte) (uint32, fuse.Status) {
 	if r.helper(header) {
 		return 0, fuse.Status(syscall.EOPNOTSUPP)
 	}
 	return r.RawFileSystem.GetXAttr(cancel, header, attr, dest)
 }
 
-func (r *arrivals) SetXAttr(cancel <-chan struct{}, in *fuse.SetXAttrIn, attr string, data []byte) fuse.Status {
+func (r *arrivals) SetXAttr(cancel <-chan struct{}, in *fuse.SetXAttrIn, attr string,
+	data []byte) fuse.Status {
 	if r.helper(&in.InHeader) {
 		return fuse.EACCES
 	}

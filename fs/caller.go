@@ -12,7 +12,9 @@ import (
 
 // caller is the process that a request comes from; nil where it cannot be seen from here.
 // Who is given it calls Release.
-func (s *Server) caller(ctx context.Context) *process.Process { return s.processes.Of(callerTID(ctx)) }
+func (s *Server) caller(ctx context.Context) *process.Process {
+	return s.processes.Of(callerTID(ctx))
+}
 
 // callerTID is the thread that a request comes from, as the kernel names it; 0
 // stands for nobody that can be seen from here.
@@ -80,5 +82,6 @@ func look(p *process.Process, opened bool, file process.File, most int) cache.Cl
 	}
 	open := p.Open(file, most)
 	killed := open.None && p.Killed() // else it may have closed its last one itself
-	return cache.Closing{By: p, Killed: killed, Last: !killed && !open.File && !open.Many, Unsure: open.Many}
+	return cache.Closing{By: p, Killed: killed, Last: !killed &&
+		!open.File && !open.Many, Unsure: open.Many}
 }

@@ -35,7 +35,8 @@ var (
 	_ = (fusefs.NodeLinker)((*dir)(nil))
 )
 
-func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Lookup(ctx context.Context,
+	name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	if an, ok := d.s.announcer.asks(ctx); ok {
 		return an.lookup(ctx, d, name, out)
 	}
@@ -94,7 +95,8 @@ func ownMode(mode, byDefault uint32) *uint32 {
 
 // Setattr ignores what cannot be stored of a directory, such as set-group-id, so that copying one
 // with its times and modes does not fail.
-func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (d *dir) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	if n := d.s.checkOwner(in); n != 0 {
 		return n
 	}
@@ -122,12 +124,14 @@ func (s *Server) checkOwner(in *fuse.SetAttrIn) syscall.Errno {
 	return 0
 }
 
-func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32, out *fuse.EntryOut) (_ *fusefs.Inode, _ fusefs.FileHandle, _ uint32, errno syscall.Errno) {
+func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32,
+	out *fuse.EntryOut) (_ *fusefs.Inode, _ fusefs.FileHandle, _ uint32, errno syscall.Errno) {
 	defer d.changing(name, arrival.File)(&errno)
 	path := d.join(name)
 	perm := ownMode(mode, d.s.fileMode())
 	opener := d.s.caller(ctx)
-	h, err := d.s.cache.Create(withCaller(ctx, opener), path, perm, flags&syscall.O_EXCL != 0, openMode(flags, opener))
+	h, err := d.s.cache.Create(withCaller(ctx, opener), path, perm, flags&syscall.O_EXCL != 0,
+		openMode(flags, opener))
 	if err != nil {
 		opener.Release()
 		return nil, nil, 0, d.s.errnoFor("create", path, err)
@@ -142,14 +146,16 @@ func (d *dir) Create(ctx context.Context, name string, flags uint32, mode uint32
 	return ino, newHandle(f, h, opener), writeFlags(flags), 0
 }
 
-func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
+func (d *dir) Mknod(ctx context.Context, name string, mode uint32,
+	_ uint32, out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
 	defer d.changing(name, arrival.File)(&errno)
 	if mode&syscall.S_IFMT != syscall.S_IFREG {
 		return nil, syscall.EPERM
 	}
 	maker := d.s.caller(ctx)
 	defer maker.Release()
-	h, err := d.s.cache.Create(ctx, d.join(name), ownMode(mode, d.s.fileMode()), true, openMode(syscall.O_WRONLY, maker))
+	h, err := d.s.cache.Create(ctx, d.join(name), ownMode(mode, d.s.fileMode()),
+		true, openMode(syscall.O_WRONLY, maker))
 	if err != nil {
 		return nil, d.s.errnoFor("mknod", d.join(name), err)
 	}
@@ -157,7 +163,8 @@ func (d *dir) Mknod(ctx context.Context, name string, mode uint32, _ uint32, out
 	return d.child(ctx, name, h.File().Attr(), out), 0
 }
 
-func (d *dir) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
+func (d *dir) Mkdir(ctx context.Context, name string, mode uint32,
+	out *fuse.EntryOut) (_ *fusefs.Inode, errno syscall.Errno) {
 	defer d.changing(name, arrival.Directory)(&errno)
 	path := d.join(name)
 	if err := d.s.cache.Mkdir(ctx, path, ownMode(mode, d.s.dirMode())); err != nil {
@@ -188,7 +195,8 @@ func (d *dir) Rmdir(ctx context.Context, name string) (errno syscall.Errno) {
 // Source: linux/fs.h.
 const renameNoReplace = 1
 
-func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, flags uint32) (errno syscall.Errno) {
+func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder,
+	newName string, flags uint32) (errno syscall.Errno) {
 	to, ok := newParent.(*dir)
 	if !ok || flags&^renameNoReplace != 0 {
 		return syscall.EINVAL
@@ -214,10 +222,12 @@ func (d *dir) Rename(ctx context.Context, name string, newParent fusefs.InodeEmb
 
 // Symlink and Link: a link is no object, and one that the other party made would
 // lead out of the mount.
-func (d *dir) Symlink(context.Context, string, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Symlink(context.Context, string,
+	string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	return nil, syscall.EPERM
 }
 
-func (d *dir) Link(context.Context, fusefs.InodeEmbedder, string, *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *dir) Link(context.Context, fusefs.InodeEmbedder, string,
+	*fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	return nil, syscall.EPERM
 }

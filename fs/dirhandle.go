@@ -49,7 +49,8 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if h.dots < len(dots) {
 		name := dots[h.dots]
 		h.dots++
-		return &fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR, Ino: h.d.StableAttr().Ino, Off: uint64(h.dots)}, 0
+		return &fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR,
+			Ino: h.d.StableAttr().Ino, Off: uint64(h.dots)}, 0
 	}
 	e, pos, ok, err := h.view.Next(ctx)
 	if err != nil {
@@ -63,11 +64,13 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	if e.Attr.Dir {
 		mode = syscall.S_IFDIR
 	}
-	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: keyname.Ino(e.Attr.Key), Off: uint64(pos) + uint64(len(dots))}, 0
+	return &fuse.DirEntry{Name: e.Name, Mode: mode, Ino: keyname.Ino(e.Attr.Key),
+		Off: uint64(pos) + uint64(len(dots))}, 0
 }
 
 // Lookup answers for the entry read last, without asking again.
-func (h *dirHandle) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (h *dirHandle) Lookup(ctx context.Context, name string,
+	out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	if name != h.last.Name {
 		return h.d.Lookup(ctx, name, out)
 	}
@@ -92,7 +95,8 @@ func (h *dirHandle) Fsyncdir(ctx context.Context, _ uint32) syscall.Errno {
 	return h.d.s.errnoFor("fsync", h.d.path(), h.d.s.cache.SyncDir(ctx, h.d.path()))
 }
 
-func (d *dir) OpendirHandle(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+func (d *dir) OpendirHandle(ctx context.Context,
+	_ uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	dh := &dirHandle{d: d}
 	if n := dh.rewind(ctx); n != 0 {
 		return nil, 0, n

@@ -75,7 +75,8 @@ func errno(err error) syscall.Errno {
 func (s *Server) errnoFor(op, path string, err error) syscall.Errno {
 	n := errno(err)
 	switch n {
-	case 0, syscall.ENOENT, syscall.EEXIST, syscall.ENOTEMPTY, syscall.EINTR, syscall.ENXIO, syscall.EISDIR, syscall.ENOTDIR, syscall.EINVAL:
+	case 0, syscall.ENOENT, syscall.EEXIST, syscall.ENOTEMPTY, syscall.EINTR, syscall.ENXIO,
+		syscall.EISDIR, syscall.ENOTDIR, syscall.EINVAL:
 	default:
 		if s.shouldLog(op + " " + path + " " + n.Error()) {
 			s.log.Warn(op+" failed", "path", path, "errno", n.Error(), "err", err)

@@ -284,7 +284,8 @@ func (f *file) attr(ctx context.Context, fh fusefs.FileHandle) (cache.Attr, erro
 	return f.s.cache.Stat(ctx, f.path())
 }
 
-func (f *file) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (f *file) Setattr(ctx context.Context, fh fusefs.FileHandle, in *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	if n := f.s.checkOwner(in); n != 0 {
 		return n
 	}
@@ -334,7 +335,8 @@ func keepsTime(fh fusefs.FileHandle, size, had int64) bool {
 
 // handleFor returns a handle that may write: the caller's own, or one for this
 // change alone.
-func (f *file) handleFor(ctx context.Context, fh fusefs.FileHandle) (h *cache.Handle, done func(), err error) {
+func (f *file) handleFor(ctx context.Context,
+	fh fusefs.FileHandle) (h *cache.Handle, done func(), err error) {
 	if own, ok := fh.(*handle); ok && own.h.CanWrite() {
 		return own.h, func() {}, nil
 	}

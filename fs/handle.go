@@ -74,7 +74,8 @@ func (h *handle) errnoFor(op string, err error) syscall.Errno {
 	return h.f.s.errnoFor(op, h.f.path(), err)
 }
 
-func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+func (h *handle) Read(ctx context.Context,
+	dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	if err := h.f.unanswered(); err != nil {
 		return nil, h.errnoFor("read", err)
 	}
@@ -93,7 +94,8 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 }
 
 // readCopied reads into dest, unless there was an error already.
-func (h *handle) readCopied(ctx context.Context, dest []byte, off int64, err error, began time.Time) (fuse.ReadResult, syscall.Errno) {
+func (h *handle) readCopied(ctx context.Context, dest []byte, off int64, err error,
+	began time.Time) (fuse.ReadResult, syscall.Errno) {
 	n := 0
 	if err == nil {
 		n, err = h.h.ReadAt(ctx, dest, off)

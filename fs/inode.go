@@ -79,12 +79,14 @@ func (s *Server) dirMode() uint32 { return 0o777 &^ s.cfg.Umask }
 
 // child returns the inode for what is at name in the directory: the one that the
 // kernel has, unless that is of another file by now.
-func (d *dir) child(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut) *fusefs.Inode {
+func (d *dir) child(ctx context.Context, name string, a cache.Attr,
+	out *fuse.EntryOut) *fusefs.Inode {
 	return d.childFilled(ctx, name, a, out, (*file).fill)
 }
 
 // childFilled is child, with fill in place of file.fill.
-func (d *dir) childFilled(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut, fill func(*file, cache.Attr, uint64, *fuse.Attr)) *fusefs.Inode {
+func (d *dir) childFilled(ctx context.Context, name string, a cache.Attr, out *fuse.EntryOut,
+	fill func(*file, cache.Attr, uint64, *fuse.Attr)) *fusefs.Inode {
 	if ch := d.GetChild(name); ch != nil {
 		switch n := ch.Operations().(type) {
 		case *dir:

@@ -28,7 +28,8 @@ func TestInodesAreBounded(t *testing.T) {
 	for i := range files {
 		b.Store(fmt.Sprintf("Delivery/f%04d", i), []byte("x"), nil)
 	}
-	c, err := cache.New(b, cache.Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), ReadOnly: true})
+	c, err := cache.New(b,
+		cache.Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,8 @@ func TestInodesAreBounded(t *testing.T) {
 		s.Wait()
 	}()
 	// Programs of their own, since this one answers them.
-	open := exec.Command("sh", "-c", "exec 3< "+dir+"/Delivery/f0000; echo open; read line; cat <&3")
+	open := exec.Command("sh",
+		"-c", "exec 3< "+dir+"/Delivery/f0000; echo open; read line; cat <&3")
 	in, err := open.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +73,8 @@ func TestInodesAreBounded(t *testing.T) {
 		return len(s.inodes.used)
 	}
 	// The kernel forgets what it has dropped in its own time.
-	for deadline := time.Now().Add(20 * time.Second); left() > most*3/2 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); left() > most*3/2 &&
+		time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	if n := left(); n > most*3/2 {

@@ -13,15 +13,16 @@ import (
 
 // budget returns how much an open may fetch; nil for no limit, as for all small files.
 func (f *file) budget(ctx context.Context, flags uint32) *thumbnailer.Budget {
-	if f.s.cfg.AllThumbnails || flags&syscall.O_ACCMODE != syscall.O_RDONLY || f.shown.Load() <= thumbnailer.MaxBytes ||
+	if f.s.cfg.AllThumbnails || flags&syscall.O_ACCMODE != syscall.O_RDONLY ||
+		f.shown.Load() <= thumbnailer.MaxBytes ||
 		!thumbnailer.Is(process.NameOf(callerTID(ctx))) {
 		return nil
 	}
 	return f.s.limited.NewBudget()
 }
 
-// readFlags are the kernel's flags for a handle that only reads. It must not read ahead of a program
-// with a budget, which would use that up.
+// readFlags are the kernel's flags for a handle that only reads. It must not read ahead of a
+// program with a budget, which would use that up.
 func readFlags(budget *thumbnailer.Budget) uint32 {
 	if budget != nil {
 		return fuse.FOPEN_DIRECT_IO
@@ -37,5 +38,6 @@ type LimitedState struct {
 
 // Limited returns these counts since the mount began; ok is false if no program is limited.
 func (s *Server) Limited() (st LimitedState, ok bool) {
-	return LimitedState{Files: s.limited.Files.Load(), Refused: s.limited.Refused.Load()}, !s.cfg.AllThumbnails && runtime.GOOS == "linux"
+	return LimitedState{Files: s.limited.Files.Load(),
+		Refused: s.limited.Refused.Load()}, !s.cfg.AllThumbnails && runtime.GOOS == "linux"
 }

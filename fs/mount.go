@@ -36,7 +36,8 @@ type Config struct {
 	Source     string   // shown by mount(8), as "s3share:team"
 	Options    []string // handed on to mount(8)
 	Arrivals   bool     // tell programs that watch a directory what the other party does there
-	// AllThumbnails: programs that make thumbnails, or index files, may download all that they read.
+	// AllThumbnails: programs that make thumbnails, or index files, may download all that they
+	// read.
 	AllThumbnails bool
 	Health        func() string // of the connection to S3, in words; nil where nobody knows it
 	// Reason says in words why a file is not delivered; nil for the words of its error.
@@ -88,7 +89,8 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inodes: newInodes(inodes), processes: process.NewTable()}
+	s := &Server{cache: c, cfg: cfg, log: cfg.Logger, inodes: newInodes(inodes),
+		processes: process.NewTable()}
 	t := timeout
 	opts := &fusefs.Options{
 		EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t,
@@ -97,7 +99,8 @@ func mountAtMost(mountpoint string, c *cache.Cache, cfg Config, inodes int) (*Se
 		Logger:          slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 		MountOptions: fuse.MountOptions{
 			FsName: cfg.Source, Name: "s3share",
-			AllowOther: cfg.AllowOther, Options: append([]string{"default_permissions"}, cfg.Options...),
+			AllowOther: cfg.AllowOther, Options: append([]string{"default_permissions"},
+				cfg.Options...),
 			MaxWrite: requestSize, MaxBackground: 64,
 			DisableSplice: true, DirectMount: true,
 			ExtraCapabilities: capHandleKillpriv2 | fuse.CAP_DIRECT_IO_ALLOW_MMAP,

@@ -47,7 +47,8 @@ func (p *pages) answered(r *pageRead) {
 func (p *pages) awaited(off, end int64) bool {
 	p.readsMu.Lock()
 	defer p.readsMu.Unlock()
-	return slices.ContainsFunc(p.reads, func(r *pageRead) bool { return r.off < end && off < r.end })
+	return slices.ContainsFunc(p.reads,
+		func(r *pageRead) bool { return r.off < end && off < r.end })
 }
 
 // settle returns when nothing is given any more that was begun before.
@@ -59,10 +60,10 @@ func (p *pages) settle() {
 // give gives the kernel what v has around what was asked for, unless something else is given of the
 // file just now. The kernel has the answer to the read already, so it waits for no page of that.
 //
-// Nothing is given of what another read waits for: the kernel would wait for its answer, and SIGKILL
-// does not end that. The connection lasts as long as a thread of this process does, so the daemon,
-// every reader and the lock of the state directory would stay. A read that the kernel is about to
-// send is not known here.
+// Nothing is given of what another read waits for: the kernel would wait for its answer, and
+// SIGKILL does not end that. The connection lasts as long as a thread of this process does, so the
+// daemon, every reader and the lock of the state directory would stay. A read that the kernel is
+// about to send is not known here.
 func (h *handle) give(v *cache.View) {
 	off, bytes := v.Around()
 	p := &h.f.pages

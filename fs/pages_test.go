@@ -58,12 +58,15 @@ func newPagesKernel(t *testing.T) *pagesKernel {
 	k := &pagesKernel{bucket: buckettest.New(), took: func(uint64, int64, []byte) {}}
 	k.store(1)
 	var err error
-	k.cache, err = cache.New(k.bucket, cache.Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), CacheDir: t.TempDir()})
+	k.cache, err = cache.New(k.bucket,
+		cache.Config{Folders: []string{"Delivery"}, StateDir: t.TempDir(), CacheDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.server = &Server{cache: k.cache, inodes: newInodes(1000), processes: process.NewTable(), log: slog.New(slog.DiscardHandler)}
-	k.raw = rawFS{fusefs.NewNodeFS(&dir{node: node{s: k.server}}, &fusefs.Options{ServerCallbacks: notices{k: k}})}
+	k.server = &Server{cache: k.cache, inodes: newInodes(1000), processes: process.NewTable(),
+		log: slog.New(slog.DiscardHandler)}
+	k.raw = rawFS{fusefs.NewNodeFS(&dir{node: node{s: k.server}},
+		&fusefs.Options{ServerCallbacks: notices{k: k}})}
 	if k.folder, err = k.lookup(fuse.FUSE_ROOT_ID, "Delivery"); err != nil {
 		t.Fatal(err)
 	}
@@ -100,8 +103,8 @@ func (k *pagesKernel) lookup(parent uint64, name string) (uint64, error) {
 	return out.NodeId, nil
 }
 
-// open opens the file, after looking up its name, and again if that leads to another file by now. It
-// reads all of it.
+// open opens the file, after looking up its name, and again if that leads to another file by now.
+// It reads all of it.
 func (k *pagesKernel) open(flags uint32) error {
 	for {
 		node, err := k.lookup(k.folder, "large")
@@ -109,7 +112,8 @@ func (k *pagesKernel) open(flags uint32) error {
 			return err
 		}
 		var out fuse.OpenOut
-		switch st := k.raw.Open(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: node}, Flags: flags}, &out); {
+		switch st := k.raw.Open(nil,
+			&fuse.OpenIn{InHeader: fuse.InHeader{NodeId: node}, Flags: flags}, &out); {
 		case st.Ok():
 			h := &openFile{node, out.Fh, flags != syscall.O_RDONLY}
 			k.handles = append(k.handles, h)
@@ -136,7 +140,8 @@ func (k *pagesKernel) readAll(h *openFile) error {
 }
 
 func (k *pagesKernel) read(h *openFile, off int64, n int) (fuse.ReadResult, error) {
-	in := &fuse.ReadIn{InHeader: fuse.InHeader{NodeId: h.node}, Fh: h.fh, Offset: uint64(off), Size: uint32(n)}
+	in := &fuse.ReadIn{InHeader: fuse.InHeader{NodeId: h.node},
+		Fh: h.fh, Offset: uint64(off), Size: uint32(n)}
 	res, st := k.raw.Read(nil, in, make([]byte, n))
 	if !st.Ok() {
 		return nil, fmt.Errorf("read at %d: %w", off, syscall.Errno(st))
@@ -184,8 +189,11 @@ type pagesStep struct {
 func TestPageCacheIsGivenWhatTheFileHolds(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) pagesStep {
-			do := []string{"read", "read", "done", "done", "read twice", "read twice", "open", "open to write", "write", "edit", "truncate", "release", "release", "replace", "sleep"}
-			return pagesStep{rapid.SampledFrom(do).Draw(rt, "do"), rapid.IntRange(0, 1000).Draw(rt, "at")}
+			do := []string{"read", "read", "done", "done", "read twice", "read twice", "open",
+				"open to write", "write", "edit", "truncate",
+				"release", "release", "replace", "sleep"}
+			return pagesStep{rapid.SampledFrom(do).Draw(rt, "do"),
+				rapid.IntRange(0, 1000).Draw(rt, "at")}
 		}), 20, 40).Draw(rt, "steps")
 		steps = append([]pagesStep{{Do: "open"}, {Do: "read twice"}}, steps...) // gives a block
 		var err error
@@ -204,13 +212,19 @@ func runPages(t *testing.T, steps []pagesStep) (err error) {
 	defer k.close()
 	k.took = func(node uint64, off int64, data []byte) {
 		given++
-		open := slices.DeleteFunc(slices.Clone(k.handles), func(h *openFile) bool { return h.node != node })
+		open := slices.DeleteFunc(slices.Clone(k.handles),
+			func(h *openFile) bool { return h.node != node })
 		if len(open) == 0 || slices.ContainsFunc(open, func(h *openFile) bool { return h.writes }) {
-			err = fmt.Errorf("%d bytes at %d are given while %d handles are open, some of them to write", len(data), off, len(open))
+			err = fmt.Errorf(
+				"%d bytes at %d are given while %d handles are open, some of them to write",
+				len(data), off, len(open))
 			return
 		}
-		if slices.ContainsFunc(k.answers, func(a pagesAnswer) bool { return a.node == node && a.off < off+int64(len(data)) && off < a.end }) {
-			err = fmt.Errorf("%d bytes at %d are given while the kernel waits for a read of them", len(data), off)
+		if slices.ContainsFunc(k.answers, func(a pagesAnswer) bool {
+			return a.node == node && a.off < off+int64(len(data)) && off < a.end
+		}) {
+			err = fmt.Errorf("%d bytes at %d are given while the kernel waits for a read of them",
+				len(data), off)
 			return
 		}
 		res, rerr := k.read(open[0], off, len(data))
@@ -219,7 +233,8 @@ func runPages(t *testing.T, steps []pagesStep) (err error) {
 			return
 		}
 		if now, _ := res.Bytes(make([]byte, len(data))); !bytes.Equal(now, data) {
-			err = fmt.Errorf("%d bytes at %d are given that are not those of the file", len(data), off)
+			err = fmt.Errorf("%d bytes at %d are given that are not those of the file",
+				len(data), off)
 		}
 		res.Done()
 	}
@@ -306,7 +321,8 @@ func (k *pagesKernel) step(s pagesStep, seed uint64) error {
 			return err
 		}
 		in := &fuse.SetAttrIn{SetAttrInCommon: fuse.SetAttrInCommon{
-			InHeader: fuse.InHeader{NodeId: node}, Valid: fuse.FATTR_SIZE, Size: uint64(pagesSize - s.At),
+			InHeader: fuse.InHeader{NodeId: node}, Valid: fuse.FATTR_SIZE,
+			Size: uint64(pagesSize - s.At),
 		}}
 		if st := k.raw.SetAttr(nil, in, new(fuse.AttrOut)); !st.Ok() && st != stale {
 			return fmt.Errorf("truncate: %v", st)
@@ -335,7 +351,8 @@ func TestRepeatedRandomReadsFillThePageCache(t *testing.T) {
 	given := make(map[int64]int)
 	k.took = func(_ uint64, off int64, data []byte) {
 		given[off>>17]++
-		if len(data) != min(1<<17, pagesSize-int(off)) || off&(1<<17-1) != 0 || !bytes.Equal(data, want[off:off+int64(len(data))]) {
+		if len(data) != min(1<<17, pagesSize-int(off)) || off&(1<<17-1) != 0 ||
+			!bytes.Equal(data, want[off:off+int64(len(data))]) {
 			t.Errorf("%d bytes at %d are given, want those of a block", len(data), off)
 		}
 	}

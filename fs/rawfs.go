@@ -16,11 +16,13 @@ type rawFS struct{ fuse.RawFileSystem }
 // that go-fuse drops what it has kept, and calls Seekdir.
 const seekMark = 1 << 62
 
-func (r rawFS) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+func (r rawFS) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn,
+	out *fuse.DirEntryList) fuse.Status {
 	return r.RawFileSystem.ReadDir(cancel, withSeek(in), out)
 }
 
-func (r rawFS) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
+func (r rawFS) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn,
+	out *fuse.DirEntryList) fuse.Status {
 	return r.RawFileSystem.ReadDirPlus(cancel, withSeek(in), out)
 }
 

@@ -63,7 +63,8 @@ func newListed(t *rapid.T, stateDir string, b *buckettest.Bucket) *listed {
 		return send()
 	})
 	var err error
-	l.cache, err = cache.New(slow, cache.Config{Folders: []string{"Delivery"}, StateDir: stateDir, ReadOnly: true})
+	l.cache, err = cache.New(slow,
+		cache.Config{Folders: []string{"Delivery"}, StateDir: stateDir, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +72,13 @@ func newListed(t *rapid.T, stateDir string, b *buckettest.Bucket) *listed {
 	l.raw = rawFS{fusefs.NewNodeFS(&dir{node: node{s: s}}, &fusefs.Options{})}
 	var entry fuse.EntryOut
 	l.answer(func() {
-		if st := l.raw.Lookup(nil, &fuse.InHeader{NodeId: fuse.FUSE_ROOT_ID}, "Delivery", &entry); !st.Ok() {
+		if st := l.raw.Lookup(nil, &fuse.InHeader{NodeId: fuse.FUSE_ROOT_ID},
+			"Delivery", &entry); !st.Ok() {
 			t.Fatal("lookup:", st)
 		}
 		l.node = entry.NodeId
-		if st := l.raw.OpenDir(nil, &fuse.OpenIn{InHeader: fuse.InHeader{NodeId: l.node}}, &l.open); !st.Ok() {
+		if st := l.raw.OpenDir(nil,
+			&fuse.OpenIn{InHeader: fuse.InHeader{NodeId: l.node}}, &l.open); !st.Ok() {
 			t.Fatal("opendir:", st)
 		}
 	})

@@ -19,8 +19,8 @@ const (
 	attrTimeout = 5 * time.Second
 )
 
-// announceStates has the kernel make an ATTRIB event of each file in a watched directory whose state
-// of delivery has changed, so that file managers show the state anew.
+// announceStates has the kernel make an ATTRIB event of each file in a watched directory whose
+// state of delivery has changed, so that file managers show the state anew.
 func (a *announcer) announceStates() {
 	begun := time.Now()
 	if len(a.watched) == 0 || begun.Before(a.states) {
@@ -53,7 +53,8 @@ func (a *announcer) announceStates() {
 // stateChanges returns what to announce of the files of w, which are in these states now. A file
 // that is in use, or is not known to the watchers yet, stays in now as it was: the next look sees
 // it again.
-func (a *announcer) stateChanges(w *watch, now map[string]outbox.State) ([]arrival.Changed, map[string]cache.Attr) {
+func (a *announcer) stateChanges(w *watch,
+	now map[string]outbox.State) ([]arrival.Changed, map[string]cache.Attr) {
 	var changes []arrival.Changed
 	attrs := map[string]cache.Attr{}
 	see := func(name string, was outbox.State) {

@@ -24,7 +24,8 @@ func (a *announcer) run() {
 			if noticed.IsZero() {
 				noticed = now
 			}
-			scan = later(noticed.Add(scanDelay), scanned.Add(max(minScanInterval, scanCostFactor*took)))
+			scan = later(noticed.Add(scanDelay),
+				scanned.Add(max(minScanInterval, scanCostFactor*took)))
 		} else if len(a.watched) > 0 {
 			scan = scanned.Add(idleScanInterval)
 		}
@@ -176,7 +177,8 @@ func (a *announcer) look(w *watch) {
 
 // read returns how a directory, by a listing that is at most maxAge old, differs from what its
 // watchers know.
-func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map[string]cache.Attr) {
+func (a *announcer) read(w *watch,
+	maxAge time.Duration) ([]arrival.Changed, map[string]cache.Attr) {
 	ctx, cancel := context.WithTimeout(a.ctx, listDeadline)
 	defer cancel()
 	moves, moving := a.dirRenameEvents.Load(), a.dirRenamesInProgress.Load() > 0
@@ -188,7 +190,8 @@ func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map
 			cancel()
 			return
 		}
-		e := arrival.Entry{Name: n.Name, Dir: n.Attr.Dir, Version: n.Attr.ETag, Pending: n.Pending, Ours: n.Ours}
+		e := arrival.Entry{Name: n.Name, Dir: n.Attr.Dir, Version: n.Attr.ETag,
+			Pending: n.Pending, Ours: n.Ours}
 		if look.See(e) && len(attrs) < maxChanges {
 			attrs[n.Name] = n.Attr
 		}
@@ -209,7 +212,8 @@ func (a *announcer) read(w *watch, maxAge time.Duration) ([]arrival.Changed, map
 	if total > maxNames {
 		w.large = true
 		w.d.names.Reset()
-		a.s.log.Warn("arrivals in a directory are not announced: it has too many names", "dir", w.d.path())
+		a.s.log.Warn("arrivals in a directory are not announced: it has too many names",
+			"dir", w.d.path())
 	}
 	return nil, nil
 }

@@ -60,7 +60,8 @@ func waitsFor(state, reason string) answers {
 // isThere are the answers of a file that S3 is known to hold.
 func isThere(more ...string) answers {
 	is := append([]string{"is delivered"}, more...)
-	return answers{says0(is...), says0(), says0(is...), says0("nothing to try again"), answer{1, []string{"is interrupted: it is delivered"}, nil}, "delivered", "delivered"}
+	return answers{says0(is...), says0(), says0(is...), says0("nothing to try again"),
+		answer{1, []string{"is interrupted: it is delivered"}, nil}, "delivered", "delivered"}
 }
 
 // isNot are the answers of a name under which S3 is known to hold nothing.
@@ -79,14 +80,17 @@ func notKnown(state string, reason ...string) answers {
 func (m *mount) ask(t *testing.T, key string, want answers, commands ...string) {
 	t.Helper()
 	for _, name := range commands {
-		w := map[string]answer{"status": want.status, "wait": want.wait, "why": want.why, "retry": want.retry, "deliver": want.deliver}[name]
+		w := map[string]answer{"status": want.status, "wait": want.wait, "why": want.why,
+			"retry": want.retry, "deliver": want.deliver}[name]
 		args := []string{name, m.path(key)}
 		if name == "wait" {
 			args = append(args, "--timeout", "100ms")
 		}
 		out, err := m.run(args...)
-		if code := exitCode(t, err); code != w.code || !containsAll(out, w.has) || containsAny(out, w.not) {
-			t.Errorf("%s %q ends with %d and says\n%swant %d, %q, and not %q", name, key, code, out, w.code, w.has, w.not)
+		if code := exitCode(t, err); code != w.code || !containsAll(out, w.has) ||
+			containsAny(out, w.not) {
+			t.Errorf("%s %q ends with %d and says\n%swant %d, %q, and not %q", name,
+				key, code, out, w.code, w.has, w.not)
 		}
 		if strings.ContainsAny(strings.TrimRight(out, "\n"), "\x1b\r\x00") {
 			t.Errorf("%s %q prints control characters: %q", name, key, out)
@@ -141,7 +145,9 @@ func containsAny(s string, parts []string) bool {
 }
 
 // unprintableNames have bytes that a name may have and a line or JSON may not.
-var unprintableNames = []string{"tab\there", "line\nfeed", "cr\rhere", "esc\x1b[31mred", "latin\xe9", "back\\slash", "quote\"d", "sur\xed\xb3\xa9", "bidi\u202etxt", "space ", "replacement\ufffd"}
+var unprintableNames = []string{"tab\there", "line\nfeed", "cr\rhere", "esc\x1b[31mred",
+	"latin\xe9", "back\\slash", "quote\"d", "sur\xed\xb3\xa9",
+	"bidi\u202etxt", "space ", "replacement\ufffd"}
 
 // TestEveryAnswerIsWhatIsKnown asks each command about a file in every situation.
 func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
@@ -158,7 +164,8 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 			return refuse(w, r, 500, "InternalError")
 		case put && strings.HasPrefix(name, "blocked"):
 			return refuse(w, r, 403, "AccessDenied")
-		case put && strings.HasPrefix(name, "slow"), strings.HasPrefix(op, "Delete") && !strings.HasPrefix(name, "."):
+		case put && strings.HasPrefix(name, "slow"), strings.HasPrefix(op, "Delete") &&
+			!strings.HasPrefix(name, "."):
 			select {
 			case <-held:
 			case <-r.Context().Done():
@@ -182,7 +189,8 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 	for _, name := range []string{"waits", "blocked", "slow", "private.part"} {
 		m.write(delivery+name, []byte(name))
 	}
-	if out, err := tryShell(t, `sh -c 'echo half; kill -INT $$' > "$1"`, m.path(delivery+"interrupted")); err == nil {
+	if out, err := tryShell(t, `sh -c 'echo half; kill -INT $$' > "$1"`,
+		m.path(delivery+"interrupted")); err == nil {
 		t.Fatalf("the shell was not ended by its signal\n%s", out)
 	}
 	open, err := os.Create(m.path(delivery + "open"))
@@ -191,7 +199,8 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 	}
 	defer open.Close()
 	await(t, "each state", func() bool {
-		return m.fileState(delivery+"blocked") == "blocked" && m.fileState(delivery+"slow") == "uploading" && m.reason(delivery+"waits") != ""
+		return m.fileState(delivery+"blocked") == "blocked" &&
+			m.fileState(delivery+"slow") == "uploading" && m.reason(delivery+"waits") != ""
 	})
 
 	private := waitsFor("private", "a private name, never sent")
@@ -206,7 +215,8 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 	slow := waitsFor("uploading", "being sent")
 	slow.status.has = []string{"1 file ", "uploading"}
 	conflict := isThere()
-	conflict.status, conflict.why = says0("conflict", "it changed in the bucket too"), says0("conflict", "join it with")
+	conflict.status, conflict.why = says0("conflict",
+		"it changed in the bucket too"), says0("conflict", "join it with")
 	conflict.wait = answer{1, []string{"conflict: ", "went beside the other party's version"}, nil}
 	theirs := isThere()
 	theirs.status, theirs.why, theirs.wait = conflict.status, conflict.why, conflict.wait
@@ -232,24 +242,28 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 	t.Run("conflict", func(t *testing.T) {
 		conflict.state = "conflict"
 		for _, args := range [][]string{{"status"}, {"why"}} {
-			if out, err := m.run(append(args, m.path(beside))...); err != nil || !containsAll(out, conflict.status.has) {
+			if out, err := m.run(append(args, m.path(beside))...); err != nil ||
+				!containsAll(out, conflict.status.has) {
 				t.Errorf("%s: %v\n%s", args, err, out)
 			}
 		}
-		if out, err := m.run("wait", m.path(beside)); exitCode(t, err) != 1 || !containsAll(out, conflict.wait.has) {
+		if out, err := m.run("wait", m.path(beside)); exitCode(t, err) != 1 ||
+			!containsAll(out, conflict.wait.has) {
 			t.Errorf("wait: %v\n%s", err, out)
 		}
 	})
 	t.Run("directories", func(t *testing.T) {
 		for _, args := range [][]string{{"status"}, {"why"}} {
-			if out, err := m.run(append(args, m.path(delivery+"dir"))...); err != nil || !strings.Contains(out, "all below") || !strings.Contains(out, "dir is delivered") {
+			if out, err := m.run(append(args, m.path(delivery+"dir"))...); err != nil ||
+				!strings.Contains(out, "all below") || !strings.Contains(out, "dir is delivered") {
 				t.Errorf("%s of a directory: %v\n%s", args, err, out)
 			}
 		}
 		if out, err := m.run("wait", m.path(delivery+"dir")); err != nil || out != "" {
 			t.Errorf("wait for a directory: %v\n%s", err, out)
 		}
-		if out, err := m.run("wait", m.path(delivery+"nodir")); exitCode(t, err) != 1 || !strings.Contains(out, "there is no such file") {
+		if out, err := m.run("wait", m.path(delivery+"nodir")); exitCode(t, err) != 1 ||
+			!strings.Contains(out, "there is no such file") {
 			t.Errorf("wait for no directory: %v\n%s", err, out)
 		}
 	})
@@ -266,8 +280,10 @@ func TestEveryAnswerIsWhatIsKnown(t *testing.T) {
 			{[]string{"deliver"}, says0("delivering 1 file")},
 		} {
 			out, err := m.run(append(c.args, m.path(key))...)
-			if code := exitCode(t, err); code != c.want.code || !containsAll(out, c.want.has) || containsAny(out, c.want.not) {
-				t.Errorf("%s ends with %d and says\n%swant %d and %q", c.args[0], code, out, c.want.code, c.want.has)
+			if code := exitCode(t, err); code != c.want.code || !containsAll(out, c.want.has) ||
+				containsAny(out, c.want.not) {
+				t.Errorf("%s ends with %d and says\n%swant %d and %q", c.args[0],
+					code, out, c.want.code, c.want.has)
 			}
 		}
 		m.awaitDelivered(key)
@@ -305,10 +321,12 @@ func TestEveryNameCanBeAskedAbout(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, "a refusal", func() bool { return m.fileState(key) == "blocked" })
-			if got, want := m.reason(key), "AccessDenied: access denied (s3:PutObject on Delivery/)"; got != want {
+			if got, want := m.reason(key),
+				"AccessDenied: access denied (s3:PutObject on Delivery/)"; got != want {
 				t.Errorf("user.s3share.error is %q, want %q", got, want)
 			}
-			m.ask(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"), "status", "wait", "why")
+			m.ask(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"),
+				"status", "wait", "why")
 			m.holdJSON(t, key, waitsFor("blocked", "access denied (s3:PutObject on Delivery/)"))
 			m.ask(t, key+"?", isNot(""), "status")
 		})
@@ -346,16 +364,24 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 	}{
 		{"S3 is away", func(w *wire, _ *gateway) { w.cut() }, "nothing answers at http", "nothing answers at http", unix.EIO},
 		{"S3 fails", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 500, "InternalError") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 500, "InternalError")
+			})
 		}, "Internal", "Internal", unix.EIO},
 		{"S3 throttles", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 503, "SlowDown") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 503, "SlowDown")
+			})
 		}, "throttling", "throttling", unix.EIO},
 		{"credentials expired", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 403, "ExpiredToken")
+			})
 		}, "refused the credentials: expired", "ExpiredToken", unix.EACCES},
 		{"everything denied", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "AccessDenied") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 403, "AccessDenied")
+			})
 			// It is a refused listing or a dropbox: what the policy grants is found out meanwhile.
 		}, "", "AccessDenied", 0},
 	} {
@@ -377,8 +403,10 @@ func TestNoAnswerIsNoAnswer(t *testing.T) {
 			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "an attempt", func() bool { return strings.Contains(m.reason(delivery+"waits"), c.waiting) })
-			await(t, "answers of before to be too old", func() bool { return m.fileState(delivery+"theirs") != "delivered" })
+			await(t, "an attempt",
+				func() bool { return strings.Contains(m.reason(delivery+"waits"), c.waiting) })
+			await(t, "answers of before to be too old",
+				func() bool { return m.fileState(delivery+"theirs") != "delivered" })
 			errno := ""
 			if c.errno != 0 {
 				errno = c.errno.Error()
@@ -426,14 +454,17 @@ func TestDeadLineIsNoAnswer(t *testing.T) {
 	m.deliver(delivery+"ours", []byte("ours"))
 	w.spoil("timeout", "upstream", map[string]any{"timeout": 0})
 	defer w.heal()
-	await(t, "answers of before to be too old", func() bool { return m.fileState(delivery+"theirs") != "delivered" })
+	await(t, "answers of before to be too old",
+		func() bool { return m.fileState(delivery+"theirs") != "delivered" })
 	await(t, "status to ask S3", func() bool {
 		out, err := m.run("status", m.dir)
-		return err == nil && containsAll(out, []string{"no answer from http", "all is delivered as of "})
+		return err == nil &&
+			containsAll(out, []string{"no answer from http", "all is delivered as of "})
 	})
 	m.ask(t, delivery+"theirs", notKnown("", "no answer from http"), "status", "wait")
 	m.ask(t, delivery+"never", notKnown("", "no answer from http"), "status", "why")
-	m.ask(t, delivery+"ours", isThere("as S3 confirmed at ", "it cannot be asked again now: no answer from http"), "status", "wait", "why")
+	m.ask(t, delivery+"ours", isThere("as S3 confirmed at ",
+		"it cannot be asked again now: no answer from http"), "status", "wait", "why")
 }
 
 // TestIdleMountTellsThatS3IsAway makes no request of its own before status is asked.
@@ -447,17 +478,22 @@ func TestIdleMountTellsThatS3IsAway(t *testing.T) {
 	w.cut()
 	await(t, "status to ask S3", func() bool {
 		out, err := m.run("status", m.dir)
-		return err == nil && containsAll(out, []string{"offline since ", "nothing answers at ", "all is delivered as of "})
+		return err == nil && containsAll(out,
+			[]string{"offline since ", "nothing answers at ", "all is delivered as of "})
 	})
 	w.heal()
 	await(t, "status to ask S3 again", func() bool {
 		out, err := m.run("status", m.dir)
-		return err == nil && strings.Contains(out, "  online; all is delivered\n") && !strings.Contains(out, "offline")
+		return err == nil && strings.Contains(out, "  online; all is delivered\n") &&
+			!strings.Contains(out, "offline")
 	})
-	g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
+	g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+		return refuse(w, r, 403, "ExpiredToken")
+	})
 	await(t, "status to tell of the credentials", func() bool {
 		out, err := m.run("status", m.dir)
-		return err == nil && containsAll(out, []string{"login expired since ", "to do: ", "all is delivered as of "})
+		return err == nil &&
+			containsAll(out, []string{"login expired since ", "to do: ", "all is delivered as of "})
 	})
 	g.when(nil)
 }
@@ -484,8 +520,10 @@ func TestDropboxAnswers(t *testing.T) {
 				})
 				never = notKnown("", "the policy does not let this account list the directory")
 				theirs = never
-				ours = isThere("as S3 confirmed at ", "it cannot be asked again now: the policy does not let this account list the directory\n")
-				ours.retry, ours.deliver = says0("nothing to try again"), answer{1, []string{"is interrupted: it is delivered"}, nil}
+				ours = isThere("as S3 confirmed at ",
+					"it cannot be asked again now: the policy does not let this account list the directory\n")
+				ours.retry, ours.deliver = says0("nothing to try again"), answer{1,
+					[]string{"is interrupted: it is delivered"}, nil}
 			}
 			m.hold(t, delivery+"ours", ours)
 			m.hold(t, delivery+"theirs", theirs)
@@ -513,7 +551,8 @@ func TestRefusedCreateIsNoDelivery(t *testing.T) {
 	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
 		return (op == "ListObjectsV2" || op == "HeadObject") && refuse(w, r, 403, "AccessDenied")
 	})
-	await(t, "answers of before to be too old", func() bool { return m.fileState(key) == unix.EACCES.Error() })
+	await(t, "answers of before to be too old",
+		func() bool { return m.fileState(key) == unix.EACCES.Error() })
 	m.hold(t, key, notKnown(unix.EACCES.Error(), "access denied"))
 	g.when(nil)
 }

@@ -51,7 +51,8 @@ func (m *mount) arrivals() arrivals {
 // awaitWatched waits until the mount knows that so many directories are watched.
 func (m *mount) awaitWatched(n int) {
 	m.t.Helper()
-	await(m.t, fmt.Sprintf("%d watched directories", n), func() bool { return m.arrivals().Watched == n })
+	await(m.t, fmt.Sprintf("%d watched directories", n),
+		func() bool { return m.arrivals().Watched == n })
 }
 
 // TestArrivalsWakeWatchers has the other party make, change and remove files in a directory that
@@ -200,17 +201,20 @@ func TestArrivalsWhereNobodyMayWrite(t *testing.T) {
 		x.put(owner, submissions+"first", []byte(time.Now().String()), true)
 		return len(lines("event first")) > 0
 	})
-	await(t, "the mode without a grant to put", func() bool { return slices.Contains(lines("mode"), "mode 40555") })
+	await(t, "the mode without a grant to put",
+		func() bool { return slices.Contains(lines("mode"), "mode 40555") })
 	var want []string
 	for i := range 100 {
 		name := fmt.Sprintf("new-%03d", i)
 		x.put(owner, submissions+name, []byte(name), true)
-		want = append(want, "event "+name+" CREATE", "event "+name+" OPEN", "event "+name+" CLOSE_WRITE")
+		want = append(want, "event "+name+" CREATE", "event "+name+" OPEN",
+			"event "+name+" CLOSE_WRITE")
 	}
 	for i := range 10 {
 		name := fmt.Sprintf("old-%02d", i)
 		x.put(owner, submissions+name, []byte("after"), true)
-		want = append(want, "event "+name+" OPEN", "event "+name+" MODIFY", "event "+name+" CLOSE_WRITE")
+		want = append(want, "event "+name+" OPEN", "event "+name+" MODIFY",
+			"event "+name+" CLOSE_WRITE")
 	}
 	for i := 10; i < 20; i++ {
 		name := fmt.Sprintf("old-%02d", i)
@@ -229,13 +233,15 @@ func TestArrivalsWhereNobodyMayWrite(t *testing.T) {
 		slices.Sort(all)
 		return all
 	}
-	for deadline := time.Now().Add(patience); len(got()) < len(want) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); len(got()) < len(want) &&
+		time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if now := got(); !slices.Equal(now, want) {
 		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(now, "\n"), strings.Join(want, "\n"))
 	}
-	if modes := lines("mode"); !slices.Equal(modes, []string{"mode 40755", "mode 40555"}) && !slices.Equal(modes, []string{"mode 40555"}) {
+	if modes := lines("mode"); !slices.Equal(modes, []string{"mode 40755", "mode 40555"}) &&
+		!slices.Equal(modes, []string{"mode 40555"}) {
 		t.Errorf("the folder is shown with %q", modes)
 	}
 }
@@ -262,7 +268,8 @@ func TestArrivalsRaceWithPrograms(t *testing.T) {
 			if mathrand.IntN(3) > 0 {
 				x.put(owner, key, []byte(rand.Text()), true)
 			} else { // it may be gone already
-				_, _ = x.api[owner].DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key})
+				_, _ = x.api[owner].DeleteObject(ctx,
+					&s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key})
 			}
 		}
 	})
@@ -300,7 +307,8 @@ func TestArrivalsRaceWithPrograms(t *testing.T) {
 				for errors.Is(err, unix.EINTR) {
 					err = c.call(p, other)
 				}
-				if err != nil && !slices.ContainsFunc(c.may, func(may error) bool { return errors.Is(err, may) }) {
+				if err != nil && !slices.ContainsFunc(c.may,
+					func(may error) bool { return errors.Is(err, may) }) {
 					t.Errorf("%s %s (%s): %v", c.name, filepath.Base(p), filepath.Base(other), err)
 				}
 			}
@@ -354,7 +362,8 @@ func TestManyArrivals(t *testing.T) {
 	if st := m.arrivals(); st.Announced != int64(files) || st.Failed+st.Skipped > 0 {
 		t.Errorf("%+v", st)
 	}
-	t.Logf("%d arrivals took %s of the processors' time", files, processorTime(t, m.cmd.Process.Pid))
+	t.Logf("%d arrivals took %s of the processors' time", files,
+		processorTime(t, m.cmd.Process.Pid))
 }
 
 // childrenOf returns the numbers of the processes that a process has started.
@@ -401,7 +410,8 @@ func TestArrivalsCanBeOff(t *testing.T) {
 	if got := w.of("f"); slices.Contains(got, "CREATE") {
 		t.Errorf("%q", got)
 	}
-	if out, err := m.run("status", "--json", m.dir); err != nil || strings.Contains(out, `"arrivals"`) {
+	if out, err := m.run("status", "--json", m.dir); err != nil ||
+		strings.Contains(out, `"arrivals"`) {
 		t.Errorf("status: %v\n%s", err, out)
 	}
 }

@@ -40,9 +40,11 @@ func TestExclusiveCreateSeesWhatTheOtherPartyHasJustMade(t *testing.T) {
 			}
 			x.put(owner, key, []byte("theirs"), true)
 			m.write(delivery+"source", []byte("ours again"))
-			err := unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"source"), unix.AT_FDCWD, m.path(key), unix.RENAME_NOREPLACE)
+			err := unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"source"), unix.AT_FDCWD,
+				m.path(key), unix.RENAME_NOREPLACE)
 			wantErrno(t, "rename with RENAME_NOREPLACE", err, unix.EEXIST)
-			if names := m.names("Delivery"); slices.ContainsFunc(names, func(n string) bool { return len(n) > len("lock10") }) {
+			if names := m.names("Delivery"); slices.ContainsFunc(names,
+				func(n string) bool { return len(n) > len("lock10") }) {
 				t.Errorf("Delivery has %q, want no conflict copies", names)
 			}
 		})

@@ -40,7 +40,8 @@ func TestRsyncOfAnUnchangedTreeSendsNothing(t *testing.T) {
 	m.kill()
 	m = m.revive(t)
 	copy("after a kill", false)
-	shell(t, `chmod 711 "$1/Delivery/tree/a" && mv "$1/Delivery/tree" "$1/Delivery/moved" && mv "$1/Delivery/moved" "$1/Delivery/tree"`, m.dir)
+	shell(t,
+		`chmod 711 "$1/Delivery/tree/a" && mv "$1/Delivery/tree" "$1/Delivery/moved" && mv "$1/Delivery/moved" "$1/Delivery/tree"`, m.dir)
 	shell(t, `chmod 711 "$1/a"`, src)
 	shell(t, `touch -r "$1" "$2/Delivery/tree"`, src, m.dir)
 	m.unmount()
@@ -89,7 +90,8 @@ func TestChmodStays(t *testing.T) {
 	}
 	set("zero", 0)
 	check("set after the delivery,")
-	shell(t, `cd "$1"; echo more >> append; echo more >> zero; touch touch; mv rename renamed; sed -i s/x/y/ save`, dir)
+	shell(t,
+		`cd "$1"; echo more >> append; echo more >> zero; touch touch; mv rename renamed; sed -i s/x/y/ save`, dir)
 	want["renamed"] = want["rename"]
 	delete(want, "rename")
 	check("changed,")
@@ -99,7 +101,8 @@ func TestChmodStays(t *testing.T) {
 	m.unmount()
 	m = m.revive(t)
 	check("after a remount")
-	shell(t, `cd "$1"; echo more >> append; echo more >> zero; touch touch; mv renamed again; mv dir moved`, dir)
+	shell(t,
+		`cd "$1"; echo more >> append; echo more >> zero; touch touch; mv renamed again; mv dir moved`, dir)
 	want["again"], want["moved"] = want["renamed"], want["dir"]
 	delete(want, "renamed")
 	delete(want, "dir")

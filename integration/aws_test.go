@@ -39,7 +39,8 @@ func (w *awsWay) client(t *testing.T) *http.Client {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
-	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool}}
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy),
+		TLSClientConfig: &tls.Config{RootCAs: pool}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -73,7 +74,8 @@ func newAWSExchange(t *testing.T, flags ...string) *exchange {
 func (x *exchange) init(t *testing.T, flags ...string) (string, int) {
 	t.Helper()
 	d := newDesk(t, x, owner)
-	out, err := d.types(t, "s3share init "+x.Bucket+" --yes --client "+x.Client.AccountID+" "+strings.Join(flags, " "))
+	out, err := d.types(t,
+		"s3share init "+x.Bucket+" --yes --client "+x.Client.AccountID+" "+strings.Join(flags, " "))
 	return out, exitCode(t, err)
 }
 
@@ -94,7 +96,8 @@ func (x *exchange) ownerID(ctx context.Context) string {
 func (x *exchange) tag(key, name, value string) {
 	x.t.Helper()
 	_, err := x.api[owner].PutObjectTagging(x.t.Context(), &s3.PutObjectTaggingInput{
-		Bucket: &x.Bucket, Key: &key, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: &name, Value: &value}}},
+		Bucket: &x.Bucket,
+		Key:    &key, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: &name, Value: &value}}},
 	})
 	if err != nil {
 		x.t.Fatalf("tag %q: %v", key, err)

@@ -22,10 +22,12 @@ func (x *exchange) annotate(key string, notes map[string]string) {
 	for name, text := range notes {
 		// A checksum that is given is not sent behind the body, which the server takes of uploads
 		// alone.
-		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(text))))
+		sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil,
+			crc32.ChecksumIEEE([]byte(text))))
 		_, err := x.api[owner].PutObjectAnnotation(x.t.Context(), &s3.PutObjectAnnotationInput{
-			Bucket: &x.Bucket, Key: &key, AnnotationName: &name, AnnotationPayload: strings.NewReader(text),
-			ChecksumCRC32: &sum,
+			Bucket: &x.Bucket, Key: &key, AnnotationName: &name,
+			AnnotationPayload: strings.NewReader(text),
+			ChecksumCRC32:     &sum,
 		})
 		if err != nil {
 			x.t.Fatalf("annotate %q: %v", key, err)
@@ -36,13 +38,16 @@ func (x *exchange) annotate(key string, notes map[string]string) {
 // annotations are those of an object, by name.
 func (x *exchange) annotations(key string) map[string]string {
 	x.t.Helper()
-	out, err := x.api[owner].ListObjectAnnotations(x.t.Context(), &s3.ListObjectAnnotationsInput{Bucket: &x.Bucket, Key: &key})
+	out, err := x.api[owner].ListObjectAnnotations(x.t.Context(),
+		&s3.ListObjectAnnotationsInput{Bucket: &x.Bucket, Key: &key})
 	if err != nil {
 		x.t.Fatalf("annotations of %q: %v", key, err)
 	}
 	all := map[string]string{}
 	for _, a := range out.Annotations {
-		got, err := x.api[owner].GetObjectAnnotation(x.t.Context(), &s3.GetObjectAnnotationInput{Bucket: &x.Bucket, Key: &key, AnnotationName: a.AnnotationName})
+		got, err := x.api[owner].GetObjectAnnotation(x.t.Context(),
+			&s3.GetObjectAnnotationInput{Bucket: &x.Bucket, Key: &key,
+				AnnotationName: a.AnnotationName})
 		if err != nil {
 			x.t.Fatalf("annotation of %q: %v", key, err)
 		}
@@ -61,8 +66,10 @@ func (x *exchange) annotations(key string) map[string]string {
 // them or is refused. An edit keeps them where the policy lets them be listed, read and put.
 func TestAWSAnnotations(t *testing.T) {
 	t.Parallel()
-	const list, get, put = "s3:ListObjectAnnotations", "s3:GetObjectAnnotation", "s3:PutObjectAnnotation"
-	notes := map[string]string{"scan.result": "clean", "größe": strings.Repeat("ü", 200_000), "x": "1"}
+	const list, get, put = "s3:ListObjectAnnotations", "s3:GetObjectAnnotation",
+		"s3:PutObjectAnnotation"
+	notes := map[string]string{"scan.result": "clean",
+		"größe": strings.Repeat("ü", 200_000), "x": "1"}
 	for _, tt := range []struct {
 		name      string
 		granted   []string
@@ -81,7 +88,8 @@ func TestAWSAnnotations(t *testing.T) {
 			x := newAWSPlace(t)
 			x.initFull()
 			if tt.granted != nil {
-				x.govern(x.t, append(x.policy(x.t), x.statements(allow{delivery + "*", tt.granted})...)...)
+				x.govern(x.t,
+					append(x.policy(x.t), x.statements(allow{delivery + "*", tt.granted})...)...)
 			}
 			want := map[string]string{}
 			large := randomBytes(20 * mib)
@@ -115,7 +123,8 @@ func TestAWSAnnotations(t *testing.T) {
 			if !kept {
 				at = "file"
 				wantErrno(t, "rename", err, unix.EACCES)
-				if said := m.log.String(); !strings.Contains(said, get) || !strings.Contains(said, put) {
+				if said := m.log.String(); !strings.Contains(said, get) ||
+					!strings.Contains(said, put) {
 					t.Errorf("the log does not name what is missing:\n%s", said)
 				}
 			}
@@ -169,12 +178,15 @@ func TestAWSAnnotations(t *testing.T) {
 				x.awaitObject(delivery+name, content)
 				has(name, edited)
 			}
-			change("appended", os.O_WRONLY|os.O_APPEND, 0, ", and more", []byte("appended, and more"))
-			change("appended", os.O_WRONLY|os.O_APPEND, 0, " of it", []byte("appended, and more of it"))
+			change("appended", os.O_WRONLY|os.O_APPEND, 0, ", and more",
+				[]byte("appended, and more"))
+			change("appended", os.O_WRONLY|os.O_APPEND, 0, " of it",
+				[]byte("appended, and more of it"))
 			copy(large[9*mib:], "changed")
 			change("large", os.O_RDWR, 9*mib, "changed", bytes.Clone(large))
 			change("over", os.O_WRONLY|os.O_TRUNC, 0, "written anew", []byte("written anew"))
-			if said := m.log.String(); tt.says != "" && strings.Count(said, tt.says+")") != 1+strings.Count(said, "copied ("+list+", "+get+", "+tt.says+")") {
+			if said := m.log.String(); tt.says != "" && strings.Count(said,
+				tt.says+")") != 1+strings.Count(said, "copied ("+list+", "+get+", "+tt.says+")") {
 				t.Errorf("the log does not say once that %s is missing:\n%s", tt.says, said)
 			}
 			if left, err := m.owed(); err != nil || len(left) > 0 {

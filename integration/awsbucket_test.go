@@ -32,21 +32,25 @@ var awsBuckets = []struct {
 	}},
 	{"Object Lock", func(x *exchange) []string {
 		lock := true
-		if _, err := x.api[owner].CreateBucket(x.t.Context(), &s3.CreateBucketInput{Bucket: &x.Bucket, ObjectLockEnabledForBucket: &lock}); err != nil {
+		if _, err := x.api[owner].CreateBucket(x.t.Context(),
+			&s3.CreateBucketInput{Bucket: &x.Bucket,
+				ObjectLockEnabledForBucket: &lock}); err != nil {
 			x.t.Fatal(err)
 		}
 		return x.initFull("--versioning")
 	}},
 	{"the ARN of an access point", func(x *exchange) []string {
 		x.initFull()
-		return []string{"--bucket", "arn:aws:s3:" + x.Region + ":" + x.Owner.AccountID + ":accesspoint/" + x.Bucket}
+		return []string{"--bucket",
+			"arn:aws:s3:" + x.Region + ":" + x.Owner.AccountID + ":accesspoint/" + x.Bucket}
 	}},
 	{"the alias of an access point", func(x *exchange) []string {
 		x.initFull()
 		return []string{"--bucket", x.Bucket + "-localbucket-s3alias"}
 	}},
 	{"a name of the account's own", func(x *exchange) []string {
-		x.Bucket = "e-" + x.Bucket[len(x.Bucket)-8:] + "-" + x.Owner.AccountID + "-" + x.Region + "-an"
+		x.Bucket = "e-" + x.Bucket[len(x.Bucket)-8:] + "-" +
+			x.Owner.AccountID + "-" + x.Region + "-an"
 		return x.initFull()
 	}},
 }
@@ -64,9 +68,11 @@ func (x *exchange) initFull(flags ...string) []string {
 // setPayer has somebody pay for the bucket's requests.
 func (x *exchange) setPayer(p types.Payer) {
 	x.t.Helper()
-	if _, err := x.api[owner].PutBucketRequestPayment(x.t.Context(), &s3.PutBucketRequestPaymentInput{
-		Bucket: &x.Bucket, RequestPaymentConfiguration: &types.RequestPaymentConfiguration{Payer: p},
-	}); err != nil {
+	if _, err := x.api[owner].PutBucketRequestPayment(x.t.Context(),
+		&s3.PutBucketRequestPaymentInput{
+			Bucket:                      &x.Bucket,
+			RequestPaymentConfiguration: &types.RequestPaymentConfiguration{Payer: p},
+		}); err != nil {
 		x.t.Fatal(err)
 	}
 }
@@ -103,13 +109,16 @@ func TestRequesterPaysIsAgreedTo(t *testing.T) {
 	if m, err := x.tryMount(t, client); err == nil || !strings.Contains(m.log.String(), says) {
 		t.Errorf("it mounts: %v\n%s", err, m.log)
 	}
-	if d := x.doctor(t, client, nil); d.code != 1 || !strings.Contains(d.find("bucket", "").Found, says) {
+	if d := x.doctor(t, client, nil); d.code != 1 ||
+		!strings.Contains(d.find("bucket", "").Found, says) {
 		t.Errorf("doctor ends with %d and says %+v", d.code, d.find("bucket", ""))
 	}
-	if out, err := newDesk(t, x, client).types(t, "s3share join "+line.FindString(plain)); err == nil || !strings.Contains(out, says) {
+	if out, err := newDesk(t, x, client).types(t,
+		"s3share join "+line.FindString(plain)); err == nil || !strings.Contains(out, says) {
 		t.Errorf("join: %v\n%s", err, out)
 	}
-	for command, text := range map[string]string{"s3share join --requester-pays ": plain, "s3share join ": paid} {
+	for command, text := range map[string]string{"s3share join --requester-pays ": plain,
+		"s3share join ": paid} {
 		d := newDesk(t, x, client)
 		d.unmountLater(t)
 		out, err := d.types(t, command+line.FindString(text)+" exchange")

@@ -62,30 +62,35 @@ func TestAWSOtherHalf(t *testing.T) {
 		if d.code != 1 || d.IAM == nil {
 			t.Fatalf("%s: doctor ends with %d and prints the IAM policy %v", grant, d.code, d.IAM)
 		}
-		if text, _ := x.as(t, client, nil, "doctor"); !strings.Contains(text, "administrator") || strings.Count(text, `"s3:PutObject"`) != 2 {
+		if text, _ := x.as(t, client, nil, "doctor"); !strings.Contains(text, "administrator") ||
+			strings.Count(text, `"s3:PutObject"`) != 2 {
 			t.Errorf("%s: doctor does not print both halves:\n%s", grant, text)
 		}
 		byDoctor, err := json.Marshal(d.IAM)
 		if err != nil {
 			t.Fatal(err)
 		}
-		byPolicy, err := newDesk(t, x, client).types(t, "s3share policy "+x.Bucket+" --iam --grant "+grant)
+		byPolicy, err := newDesk(t, x, client).types(t,
+			"s3share policy "+x.Bucket+" --iam --grant "+grant)
 		if err != nil {
 			t.Fatalf("policy --iam: %v\n%s", err, byPolicy)
 		}
 		attach(allIAM)
 		want := rightsIn(x.doctor(t, client, nil))
-		for name, policy := range map[string]string{"doctor": string(byDoctor), "policy": byPolicy} {
+		for name, policy := range map[string]string{"doctor": string(byDoctor),
+			"policy": byPolicy} {
 			attach(policy)
 			got := rightsIn(x.doctor(t, client, nil))
 			if name == "doctor" { // it prints what any mount needs
-				for _, check := range []string{"put Submissions", "ACL Submissions", "delete Submissions", "delete Delivery"} {
+				for _, check := range []string{"put Submissions", "ACL Submissions",
+					"delete Submissions", "delete Delivery"} {
 					delete(got, check)
 				}
 			}
 			for check, state := range got {
 				if state != want[check] {
-					t.Errorf("%s: with what %s prints, doctor says %s of %s, want %s:\n%s", grant, name, state, check, want[check], policy)
+					t.Errorf("%s: with what %s prints, doctor says %s of %s, want %s:\n%s",
+						grant, name, state, check, want[check], policy)
 				}
 			}
 		}

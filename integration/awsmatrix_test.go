@@ -77,7 +77,8 @@ func (c *awsCell) writes(name string, content []byte) string {
 func (c *awsCell) arrives(name string, content []byte) string {
 	word := ""
 	await(c.x.t, brief(content)+" at "+name+", or beside it", func() bool {
-		if slices.ContainsFunc(c.m.names(c.folder), func(n string) bool { return strings.HasPrefix(n, name+" (conflict") }) {
+		if slices.ContainsFunc(c.m.names(c.folder),
+			func(n string) bool { return strings.HasPrefix(n, name+" (conflict") }) {
 			word = "beside"
 			return true
 		}
@@ -88,7 +89,8 @@ func (c *awsCell) arrives(name string, content []byte) string {
 		return word != ""
 	})
 	if word == "beside" {
-		if got, err := c.x.get(owner, c.folder+name); err != nil || !bytes.Equal(got, c.holds[name]) {
+		if got, err := c.x.get(owner, c.folder+name); err != nil ||
+			!bytes.Equal(got, c.holds[name]) {
 			c.x.t.Errorf("the other party's %s holds %s, %v", name, brief(got), err)
 		}
 	}
@@ -154,7 +156,8 @@ func TestAWSMatrix(t *testing.T) {
 						continue // a client's grant is nothing to the owner
 					}
 					for _, folder := range []string{submissions, delivery} {
-						head := strings.Join([]string{grant, ownership, string(p), strings.TrimSuffix(folder, "/")}, " | ")
+						head := strings.Join([]string{grant, ownership, string(p),
+							strings.TrimSuffix(folder, "/")}, " | ")
 						row := "| " + head + " | " + awsRow(t, x, p, folder) + " |"
 						got = append(got, row)
 						if w := want[head]; w != row {
@@ -166,7 +169,8 @@ func TestAWSMatrix(t *testing.T) {
 		}
 	}
 	if len(want) != len(got) {
-		t.Errorf("docs/access.md has %d rows, want %d:\n%s", len(want), len(got), strings.Join(got, "\n"))
+		t.Errorf("docs/access.md has %d rows, want %d:\n%s", len(want), len(got),
+			strings.Join(got, "\n"))
 	}
 }
 
@@ -198,9 +202,12 @@ func awsRow(t *testing.T, x *exchange, p party, folder string, options ...string
 		results[op.name] = op.do(c)
 		row = append(row, results[op.name])
 	}
-	for check, op := range map[string]string{"list": "list", "get": "read", "put": "multipart", "delete": "delete"} {
-		if granted := says[check] == "ok"; granted != (results[op] == "ok") && results[op] != "-" && says[check] != "unknown" {
-			t.Errorf("%s in %s: doctor says %s of %s, and %s ended with %s", p, folder, says[check], check, op, results[op])
+	for check, op := range map[string]string{"list": "list",
+		"get": "read", "put": "multipart", "delete": "delete"} {
+		if granted := says[check] == "ok"; granted != (results[op] == "ok") && results[op] != "-" &&
+			says[check] != "unknown" {
+			t.Errorf("%s in %s: doctor says %s of %s, and %s ended with %s", p, folder,
+				says[check], check, op, results[op])
 		}
 	}
 	// S3 may have carried out the last removal before the mount knows of that.
@@ -248,7 +255,8 @@ func TestAWSWithoutPutObjectAcl(t *testing.T) {
 	t.Parallel()
 	x := newAWSExchange(t, "--grant", "folders").in(t)
 	whole := x.policy(t)
-	x.govern(t, slices.DeleteFunc(x.policy(t), func(s map[string]any) bool { return s["Action"] == "s3:PutObjectAcl" })...)
+	x.govern(t, slices.DeleteFunc(x.policy(t),
+		func(s map[string]any) bool { return s["Action"] == "s3:PutObjectAcl" })...)
 	d := x.doctor(t, client, nil)
 	if f := d.find("ACL", "Delivery"); f.State != "missing" || d.code != 1 {
 		t.Errorf("doctor says of the ACL %+v, and ends with %d", f, d.code)
@@ -267,7 +275,9 @@ func TestAWSWithoutPutObjectAcl(t *testing.T) {
 	}
 	m.unmount()
 	x.govern(t, append(whole, d.Statements...)...)
-	x.govern(t, append(slices.DeleteFunc(whole, func(s map[string]any) bool { return s["Action"] == "s3:PutObjectAcl" }), d.Statements...)...)
+	x.govern(t, append(slices.DeleteFunc(whole, func(s map[string]any) bool {
+		return s["Action"] == "s3:PutObjectAcl"
+	}), d.Statements...)...)
 	m = x.mount(client)
 	m.write(delivery+"new", []byte("new"))
 	x.awaitObject(delivery+"new", []byte("new"))
@@ -290,11 +300,14 @@ func TestAWSReadsWhatS3Gives(t *testing.T) {
 	}{
 		{"a listing of the folders alone", func(x *exchange) []map[string]any {
 			list := x.statements(toList)[0]
-			list["Condition"] = map[string]any{"StringEquals": map[string]any{"s3:prefix": []string{submissions, delivery, ""}}}
+			list["Condition"] =
+				map[string]any{"StringEquals": map[string]any{"s3:prefix": []string{submissions,
+					delivery, ""}}}
 			return append(x.statements(allow{submissions, toGet}, allow{delivery, toPut}), list)
 		}, false},
 		{"a Deny of what is not scanned", func(x *exchange) []map[string]any {
-			return append(x.statements(toList, allow{submissions, toGet}, allow{delivery, toPut}), clean(x))
+			return append(x.statements(toList, allow{submissions, toGet}, allow{delivery, toPut}),
+				clean(x))
 		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -307,12 +320,15 @@ func TestAWSReadsWhatS3Gives(t *testing.T) {
 				x.tag(submissions+"scanned", "GuardDutyMalwareScanStatus", "NO_THREATS_FOUND")
 			}
 			m := x.mount(client)
-			await(t, "the probes", func() bool { return strings.Contains(m.log.String(), "folder=Submissions") })
+			await(t, "the probes",
+				func() bool { return strings.Contains(m.log.String(), "folder=Submissions") })
 			for range 2 {
-				if info, err := os.Stat(m.path(submissions + "scanned")); err != nil || info.Mode().Perm()&0o444 == 0 {
+				if info, err := os.Stat(m.path(submissions + "scanned")); err != nil ||
+					info.Mode().Perm()&0o444 == 0 {
 					t.Errorf("the file is shown as %v, %v", info, err)
 				}
-				if got, err := os.ReadFile(m.path(submissions + "scanned")); err != nil || string(got) != "readable" {
+				if got, err := os.ReadFile(m.path(submissions + "scanned")); err != nil ||
+					string(got) != "readable" {
 					t.Errorf("read %q, %v", got, err)
 				}
 				if tt.tagged {

@@ -19,7 +19,8 @@ import (
 // putAs puts an object as the bucket's owner, in a way that mounts do not.
 func (x *exchange) putAs(key string, body []byte, change func(*s3.PutObjectInput)) {
 	x.t.Helper()
-	in := &s3.PutObjectInput{Bucket: &x.Bucket, Key: &key, Body: bytes.NewReader(body), ACL: types.ObjectCannedACLBucketOwnerFullControl}
+	in := &s3.PutObjectInput{Bucket: &x.Bucket, Key: &key, Body: bytes.NewReader(body),
+		ACL: types.ObjectCannedACLBucketOwnerFullControl}
 	change(in)
 	out, err := x.api[owner].PutObject(x.t.Context(), in)
 	if err != nil {
@@ -46,7 +47,8 @@ func withCustomerKey(in *s3.PutObjectInput) {
 // tagsOf are an object's tags, as "name=value".
 func (x *exchange) tagsOf(key string) (all []string) {
 	x.t.Helper()
-	out, err := x.api[owner].GetObjectTagging(x.t.Context(), &s3.GetObjectTaggingInput{Bucket: &x.Bucket, Key: &key})
+	out, err := x.api[owner].GetObjectTagging(x.t.Context(),
+		&s3.GetObjectTaggingInput{Bucket: &x.Bucket, Key: &key})
 	if err != nil {
 		x.t.Fatalf("tags of %q: %v", key, err)
 	}
@@ -58,7 +60,8 @@ func (x *exchange) tagsOf(key string) (all []string) {
 
 // grantTagging lets the client read and set tags.
 func (x *exchange) grantTagging() {
-	x.govern(x.t, append(x.policy(x.t), x.statements(allow{delivery + "*", []string{"s3:GetObjectTagging", "s3:PutObjectTagging"}})...)...)
+	x.govern(x.t, append(x.policy(x.t), x.statements(allow{delivery + "*",
+		[]string{"s3:GetObjectTagging", "s3:PutObjectTagging"}})...)...)
 }
 
 // TestAWSTags renames and touches objects that have tags and objects that have none, where
@@ -67,7 +70,9 @@ func TestAWSTags(t *testing.T) {
 	t.Parallel()
 	for _, tagging := range []bool{false, true} {
 		for _, tagged := range []bool{false, true} {
-			t.Run(map[bool]string{false: "not granted", true: "granted"}[tagging]+map[bool]string{false: ", no tags", true: ", tags"}[tagged], func(t *testing.T) {
+			t.Run(map[bool]string{false: "not granted",
+				true: "granted"}[tagging]+map[bool]string{false: ", no tags",
+				true: ", tags"}[tagged], func(t *testing.T) {
 				t.Parallel()
 				x := newAWSPlace(t)
 				x.initFull()
@@ -107,7 +112,8 @@ func TestAWSTags(t *testing.T) {
 					t.Errorf("touch: %v", err)
 				}
 				m.awaitDelivered(delivery + "touched")
-				if info, err := os.Stat(m.path(delivery + "touched")); err != nil || !info.ModTime().Equal(when) {
+				if info, err := os.Stat(m.path(delivery + "touched")); err != nil ||
+					!info.ModTime().Equal(when) {
 					t.Errorf("after touch: %v, %v", info, err)
 				}
 				if got := x.tagsOf(delivery + "touched"); !slices.Equal(got, tags) {
@@ -129,7 +135,8 @@ func TestAWSTags(t *testing.T) {
 				for _, name := range []string{"a", "b"} {
 					x.awaitObject(delivery+where+name, []byte("dir/"+name))
 					if got := x.tagsOf(delivery + where + name); !slices.Equal(got, tags) {
-						t.Errorf("after the directory's rename the tags of %s are %q, want %q", name, got, tags)
+						t.Errorf("after the directory's rename the tags of %s are %q, want %q",
+							name, got, tags)
 					}
 					m.awaitContent(delivery+where+name, []byte("dir/"+name))
 				}
@@ -149,7 +156,9 @@ func TestAWSStorageClassIsKept(t *testing.T) {
 	t.Parallel()
 	x := newAWSPlace(t)
 	x.initFull()
-	classes := []types.StorageClass{types.StorageClassStandardIa, types.StorageClassOnezoneIa, types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassReducedRedundancy}
+	classes := []types.StorageClass{types.StorageClassStandardIa, types.StorageClassOnezoneIa,
+		types.StorageClassIntelligentTiering, types.StorageClassGlacierIr,
+		types.StorageClassReducedRedundancy}
 	content := randomBytes(20 * mib)
 	for _, c := range classes {
 		for _, name := range []string{"renamed", "touched", "appended", "dir/file"} {
@@ -251,7 +260,8 @@ func TestAWSUnreadable(t *testing.T) {
 					t.Errorf("the log does not say %q:\n%s", want, said)
 				}
 			}
-			wantErrno(t, "rename", os.Rename(m.path(delivery+"rename"), m.path(delivery+"renamed")), unix.EACCES)
+			wantErrno(t, "rename",
+				os.Rename(m.path(delivery+"rename"), m.path(delivery+"renamed")), unix.EACCES)
 			a, err := os.OpenFile(m.path(delivery+"append"), os.O_WRONLY|os.O_APPEND, 0)
 			if err == nil {
 				_, err = a.Write([]byte("more"))
@@ -261,7 +271,8 @@ func TestAWSUnreadable(t *testing.T) {
 			m.write(delivery+"replace", []byte("replaced"))
 			x.awaitObject(delivery+"replace", []byte("replaced"))
 			m.awaitContent(delivery+"replace", []byte("replaced"))
-			wantErrno(t, "rename of the directory", os.Rename(m.path(delivery+"dir"), m.path(delivery+"moved")), unix.EACCES)
+			wantErrno(t, "rename of the directory",
+				os.Rename(m.path(delivery+"dir"), m.path(delivery+"moved")), unix.EACCES)
 			x.awaitObject(delivery+"moved/plain", []byte("plain"))
 			m.awaitContent(delivery+"moved/plain", []byte("plain"))
 			m.awaitName(delivery+"dir/it", true)

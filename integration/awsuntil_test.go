@@ -20,7 +20,8 @@ func TestAccessEnds(t *testing.T) {
 	m := x.mount(client)
 	m.deliver(delivery+"before", []byte("before"))
 
-	out, err := x.api[owner].GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &x.Bucket})
+	out, err := x.api[owner].GetBucketPolicy(t.Context(),
+		&s3.GetBucketPolicyInput{Bucket: &x.Bucket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,13 +30,15 @@ func TestAccessEnds(t *testing.T) {
 	if over == policy {
 		t.Fatalf("no statement ends in\n%s", policy)
 	}
-	if _, err := x.api[owner].PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: &over}); err != nil {
+	if _, err := x.api[owner].PutBucketPolicy(t.Context(),
+		&s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: &over}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := x.get(client, delivery+"before"); status(err) != http.StatusForbidden {
 		t.Errorf("the client reads: %v, want it refused", err)
 	}
-	if _, err := x.tryPut(client, delivery+"new", []byte("x"), true); status(err) != http.StatusForbidden {
+	if _, err := x.tryPut(client, delivery+"new", []byte("x"),
+		true); status(err) != http.StatusForbidden {
 		t.Errorf("the client puts: %v, want it refused", err)
 	}
 	if got, err := x.get(owner, delivery+"before"); err != nil || string(got) != "before" {
@@ -44,12 +47,15 @@ func TestAccessEnds(t *testing.T) {
 	if err := os.WriteFile(m.path(delivery+"during"), []byte("during"), 0o644); err != nil {
 		t.Fatal(err) // the mount believes what it has found out before
 	}
-	await(t, "the file to be blocked", func() bool { return m.fileState(delivery+"during") == "blocked" })
+	await(t, "the file to be blocked",
+		func() bool { return m.fileState(delivery+"during") == "blocked" })
 
-	if said, code := x.init(t, "--dry-run"); code != 0 || !strings.Contains(said, "The client's access has ended.") {
+	if said, code := x.init(t, "--dry-run"); code != 0 ||
+		!strings.Contains(said, "The client's access has ended.") {
 		t.Errorf("init ends with %d:\n%s", code, said)
 	}
-	if said, code := x.init(t, "--until", "2099-01-31"); code != 1 || !strings.Contains(said, "--widen") {
+	if said, code := x.init(t, "--until", "2099-01-31"); code != 1 ||
+		!strings.Contains(said, "--widen") {
 		t.Errorf("a later end is not more than now; init ends with %d:\n%s", code, said)
 	}
 	if said, code := x.init(t, "--until", "2099-01-31", "--widen"); code != 0 {

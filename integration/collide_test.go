@@ -71,7 +71,8 @@ func TestCollideRename(t *testing.T) {
 			if err := os.Rename(two.path(delivery+"b"), two.path(delivery+"f")); err != nil {
 				t.Errorf("the other rename: %v", err)
 			}
-			if out, err := two.run("status", two.dir); err != nil || !strings.Contains(out, "conflict") {
+			if out, err := two.run("status", two.dir); err != nil ||
+				!strings.Contains(out, "conflict") {
 				t.Errorf("status of the second tells no conflict: %v\n%s", err, out)
 			}
 			one.drained()

@@ -77,7 +77,8 @@ func TestConflictIsTold(t *testing.T) {
 			x := newExchange(t, "full")
 			m := x.mount(client)
 			beside := m.collide(key)
-			told := []string{"changed in the bucket too", key, beside, "1 file went beside the other party's version"}
+			told := []string{"changed in the bucket too", key,
+				beside, "1 file went beside the other party's version"}
 			out, err := m.run("wait", m.path(key))
 			if code := exitCode(t, err); code != 1 || !containsAll(out, told) {
 				t.Errorf("wait ended with %d and says\n%s\nwant 1, and %q", code, out, told)

@@ -37,17 +37,20 @@ func TestContention(t *testing.T) {
 	t.Logf("seed %v", seed) // of the operations; their timing is nobody's
 	direct := newExchange(t, "full")
 	x, g := direct.through(t)
-	c := &contention{t: t, written: map[string]bool{}, read: map[string]bool{}, marks: map[string][]string{}, moved: map[string]movement{}}
+	c := &contention{t: t, written: map[string]bool{}, read: map[string]bool{},
+		marks: map[string][]string{}, moved: map[string]movement{}}
 	g.when(c.watch)
 	mounts := []*mount{x.mount(client), x.mount(owner)}
 	end := time.Now().Add(soaking(20*time.Second, 10*time.Minute))
 	var writers sync.WaitGroup
 	for i := range sharing * len(mounts) {
-		w := &rival{contention: c, m: mounts[i%len(mounts)], name: fmt.Sprint(i), turns: &c.turns[i%len(mounts)],
-			rnd: rand.New(rand.NewPCG(seed[0], seed[1]+uint64(i)))}
+		w := &rival{contention: c, m: mounts[i%len(mounts)], name: fmt.Sprint(i),
+			turns: &c.turns[i%len(mounts)],
+			rnd:   rand.New(rand.NewPCG(seed[0], seed[1]+uint64(i)))}
 		writers.Go(func() {
 			for time.Now().Before(end) && !t.Failed() {
-				if err := w.step(); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESTALE) {
+				if err := w.step(); err != nil && !errors.Is(err, unix.ENOENT) &&
+					!errors.Is(err, unix.ESTALE) {
 					t.Errorf("writer %s: %v", w.name, err)
 				}
 			}
@@ -103,7 +106,8 @@ func (c *contention) watch(op string, _ http.ResponseWriter, r *http.Request) bo
 		defer c.mu.Unlock()
 		c.toldLocked("S3: %s %s if %s", op, r.URL.Path, r.Header.Get("If-Match"))
 		// A file that was renamed to here and away again has replaced what was here.
-		if _, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); time.Since(c.moved[key].at) < movedLately {
+		if _, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"),
+			"/"); time.Since(c.moved[key].at) < movedLately {
 			c.readLocked(c.marks[strings.Trim(r.Header.Get("If-Match"), `"`)])
 		}
 		return false
@@ -121,7 +125,8 @@ func (c *contention) watch(op string, _ http.ResponseWriter, r *http.Request) bo
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.toldLocked("S3: %s %s if %q%s of %s %v", op, r.URL.Path, match, r.Header.Get("If-None-Match"), r.Header.Get("X-Amz-Copy-Source"), marksIn(body))
+	c.toldLocked("S3: %s %s if %q%s of %s %v", op, r.URL.Path, match, r.Header.Get("If-None-Match"),
+		r.Header.Get("X-Amz-Copy-Source"), marksIn(body))
 	if op == "PutObject" {
 		if match == "" && r.Header.Get("If-None-Match") == "" {
 			c.blind++
@@ -197,9 +202,11 @@ func (c *contention) check(x *exchange) {
 			lost = append(lost, m)
 		}
 	}
-	c.t.Logf("%d writes, %d of them replaced by who had read them; %d conflict copies", len(c.written), len(c.read), beside)
+	c.t.Logf("%d writes, %d of them replaced by who had read them; %d conflict copies",
+		len(c.written), len(c.read), beside)
 	if len(lost) > 0 {
-		c.t.Errorf("%d writes are lost: %v\n%s", len(lost), lost, strings.Join(c.historyOf(lost[0]), "\n"))
+		c.t.Errorf("%d writes are lost: %v\n%s", len(lost), lost,
+			strings.Join(c.historyOf(lost[0]), "\n"))
 	}
 	if c.blind > 0 {
 		c.t.Errorf("%d objects were put without a condition", c.blind)

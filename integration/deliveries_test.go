@@ -31,28 +31,37 @@ func TestDeliveries(t *testing.T) {
 			}
 			theirs.want(0, []string{"receive"}, "there is nothing to receive in Delivery")
 			ours.want(0, []string{"sent"}, "nothing was sent from Delivery")
-			ours.want(0, []string{"send", "set", "--name", "2026-q3", "--note", "the final version"}, "22 files, 20.0 MiB sent in ", `announced as "2026-q3"`)
-			ours.want(0, []string{"send", "set", "--name", "2026-q3"}, `"2026-q3" was sent already: 22 files, 20.0 MiB`)
-			ours.want(0, []string{"sent"}, `"2026-q3": 22 files, 20.0 MiB, sent on `, "not received yet")
-			theirs.want(0, []string{"receive", "--to", "in"}, `"2026-q3": 22 files, 20.0 MiB, all there and verified; sent by `, "note: the final version")
+			ours.want(0, []string{"send", "set", "--name", "2026-q3", "--note",
+				"the final version"}, "22 files, 20.0 MiB sent in ", `announced as "2026-q3"`)
+			ours.want(0, []string{"send", "set", "--name", "2026-q3"},
+				`"2026-q3" was sent already: 22 files, 20.0 MiB`)
+			ours.want(0, []string{"sent"},
+				`"2026-q3": 22 files, 20.0 MiB, sent on `, "not received yet")
+			theirs.want(0, []string{"receive", "--to", "in"},
+				`"2026-q3": 22 files, 20.0 MiB, all there and verified; sent by `,
+				"note: the final version")
 			theirs.wantFile("in/set/large.bin", large)
 			theirs.wantFile("in/set/photos/07", []byte("photo 7"))
 			theirs.wantFile("in/set/empty", nil)
 			theirs.want(0, []string{"receive"}, "there is nothing to receive in Delivery")
-			theirs.want(0, []string{"receive", "2026-q3"}, `"2026-q3" was received already: verified by `)
-			theirs.want(1, []string{"receive", "2026-q4"}, `there is no delivery "2026-q4" in Delivery`)
+			theirs.want(0, []string{"receive", "2026-q3"},
+				`"2026-q3" was received already: verified by `)
+			theirs.want(1, []string{"receive", "2026-q4"},
+				`there is no delivery "2026-q4" in Delivery`)
 			ours.want(0, []string{"sent", "2026-q3"}, "received and verified by ")
 			for _, args := range [][]string{{"sent", "2026-q4"}, {"sent", "2026-q4", "--json"}} {
 				ours.want(1, args, `there is no delivery "2026-q4" in Delivery`)
 			}
 			ours.write("set/more", []byte("more"))
-			ours.want(1, []string{"send", "set", "--name", "2026-q3"}, "sent already, with other files", "choose another --name")
+			ours.want(1, []string{"send", "set", "--name", "2026-q3"},
+				"sent already, with other files", "choose another --name")
 
 			theirs.write("brief.txt", []byte("the owner's"))
 			theirs.want(0, []string{"send", "brief.txt", "--name", "2026-q3"}, "1 file, ")
 			ours.want(0, []string{"receive"}, `"2026-q3": 1 file, 11 B, all there and verified`)
 			theirs.want(0, []string{"sent"}, "received and verified by ")
-			ours.want(2, []string{"send", "set", "--name", "a/b"}, "cannot be the name of a delivery: it has a slash")
+			ours.want(2, []string{"send", "set", "--name", "a/b"},
+				"cannot be the name of a delivery: it has a slash")
 		})
 	}
 }
@@ -67,7 +76,8 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 	ours.want(0, []string{"send", "set", "--name", "q3"}, "3 files")
 	x.put(client, delivery+"set/b", []byte("content of B"), true)
-	theirs.want(1, []string{"receive"}, `cannot receive "set/b" of "q3": it is not the version that was sent: it was replaced since`, "1 delivery not received")
+	theirs.want(1, []string{"receive"},
+		`cannot receive "set/b" of "q3": it is not the version that was sent: it was replaced since`, "1 delivery not received")
 	var out struct {
 		State    string
 		Receipt  bool
@@ -75,11 +85,14 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 	text, code := theirs.run("receive", "--json")
 	line, _, _ := strings.Cut(text, "\n")
-	if err := json.Unmarshal([]byte(line), &out); err != nil || code != 1 || out.State != "refused" || out.Receipt || len(out.Problems) != 1 || out.Problems[0].Path != "set/b" {
+	if err := json.Unmarshal([]byte(line), &out); err != nil || code != 1 ||
+		out.State != "refused" || out.Receipt || len(out.Problems) != 1 ||
+		out.Problems[0].Path != "set/b" {
 		t.Errorf("receive --json: exit code %d, error %v, %s", code, err, text)
 	}
 	x.remove(delivery + "set/c")
-	theirs.want(1, []string{"receive", "--to", "in"}, `cannot receive "set/c" of "q3": it is missing in the bucket`)
+	theirs.want(1, []string{"receive", "--to", "in"},
+		`cannot receive "set/c" of "q3": it is missing in the bucket`)
 	if _, err := os.Stat(filepath.Join(theirs.dir, "in/set/c")); err == nil {
 		t.Error("a file of a delivery that is not complete was fetched")
 	}
@@ -89,21 +102,25 @@ func TestReceiveRefuses(t *testing.T) {
 	x.remove(delivery + "set/b")
 	ours.write("set/a", []byte("a once more"))
 	ours.want(0, []string{"send", "set", "--name", "q3-again"}, "3 files")
-	theirs.want(0, []string{"receive"}, `"q3-again": 3 files`, `"q3" is superseded: "q3-again" replaced what it had of 1 file`)
+	theirs.want(0, []string{"receive"}, `"q3-again": 3 files`,
+		`"q3" is superseded: "q3-again" replaced what it had of 1 file`)
 	ours.write("set2/a", []byte("one"))
 	ours.want(0, []string{"send", "set2", "--name", "q4"}, "1 file")
 	ours.write("set2/a", []byte("two"))
 	ours.want(0, []string{"send", "set2", "--name", "q5"}, "1 file")
-	theirs.want(0, []string{"receive", "q4"}, `"q4" is superseded: "q5" replaced what it had of 1 file`)
+	theirs.want(0, []string{"receive", "q4"},
+		`"q4" is superseded: "q5" replaced what it had of 1 file`)
 
 	// A manifest that leads out of the folder.
 	body, err := x.get(owner, fmt.Sprintf(manifestOf, "q3"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	evil := strings.Replace(strings.Replace(string(body), `"set/a"`, `"../Submissions/a"`, 1), `"q3"`, `"evil"`, 1)
+	evil := strings.Replace(strings.Replace(string(body), `"set/a"`, `"../Submissions/a"`, 1),
+		`"q3"`, `"evil"`, 1)
 	x.put(client, fmt.Sprintf(manifestOf, "evil"), []byte(evil), true)
-	theirs.want(1, []string{"receive", "evil"}, `cannot receive "evil": the manifest is not valid: "../Submissions/a": its name is not a path within the folder`)
+	theirs.want(1, []string{"receive", "evil"},
+		`cannot receive "evil": the manifest is not valid: "../Submissions/a": its name is not a path within the folder`)
 }
 
 // TestDropboxSends: who may only put and list sends, and sees that it was received.
@@ -191,13 +208,16 @@ func TestSendFromAMount(t *testing.T) {
 		m.write(fmt.Sprintf("%sset/%d", delivery, i), randomBytes(5000+i))
 	}
 	sender := x.mover(client)
-	sender.want(0, []string{"send", m.path(delivery + "set"), "--name", "q3"}, `announced as "q3": 5 files`, "5 were there already")
+	sender.want(0, []string{"send", m.path(delivery + "set"), "--name", "q3"},
+		`announced as "q3": 5 files`, "5 were there already")
 	for key := range x.list() {
 		if strings.Contains(key, "conflict") {
 			t.Errorf("%s went beside", key)
 		}
 	}
 	x.mover(owner).want(0, []string{"receive"}, `"q3": 5 files`)
-	await(t, "the directory of manifests in the mount", func() bool { return slices.Contains(m.names(delivery), ".deliveries") })
-	sender.want(0, []string{"send", m.path(delivery), "--name", "all"}, "5 were there already", "kept for the manifests")
+	await(t, "the directory of manifests in the mount",
+		func() bool { return slices.Contains(m.names(delivery), ".deliveries") })
+	sender.want(0, []string{"send", m.path(delivery), "--name", "all"}, "5 were there already",
+		"kept for the manifests")
 }

@@ -18,9 +18,11 @@ func TestWhatDescribesOtherBytesGoes(t *testing.T) {
 	m := x.mount(client)
 	for _, name := range []string{"written", "appended", "touched", "renamed"} {
 		_, err := x.api[owner].PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: &x.Bucket, Key: aws.String(delivery + name), Body: strings.NewReader("packed"), CacheControl: aws.String("no-cache"),
+			Bucket: &x.Bucket, Key: aws.String(delivery + name), Body: strings.NewReader("packed"),
+			CacheControl:    aws.String("no-cache"),
 			ContentEncoding: aws.String("gzip"), ContentType: aws.String("text/x-theirs"),
-			Metadata: map[string]string{"md5chksum": "x", "x-amz-key-v2": "x", "author": "Ann", "note": "=?UTF-8?Q?caf=C3=A9?="},
+			Metadata: map[string]string{"md5chksum": "x", "x-amz-key-v2": "x", "author": "Ann",
+				"note": "=?UTF-8?Q?caf=C3=A9?="},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -34,17 +36,24 @@ func TestWhatDescribesOtherBytesGoes(t *testing.T) {
 	if out, err := m.run("wait", m.dir); err != nil {
 		t.Fatalf("wait: %v\n%s", err, out)
 	}
-	for name, same := range map[string]bool{"written": false, "appended": false, "touched": true, "renamed.2": true} {
+	for name, same := range map[string]bool{"written": false, "appended": false,
+		"touched": true, "renamed.2": true} {
 		h := x.head(delivery + name)
 		if h == nil {
 			t.Fatalf("%s is not there", name)
 		}
-		described := aws.ToString(h.ContentEncoding) == "gzip" && h.Metadata["md5chksum"] == "x" && h.Metadata["x-amz-key-v2"] == "x"
-		if described != same || !same && (aws.ToString(h.ContentEncoding) != "" || h.Metadata["md5chksum"] != "" || h.Metadata["x-amz-key-v2"] != "") {
-			t.Errorf("%s: encoding %q, metadata %q", name, aws.ToString(h.ContentEncoding), h.Metadata)
+		described := aws.ToString(h.ContentEncoding) == "gzip" && h.Metadata["md5chksum"] == "x" &&
+			h.Metadata["x-amz-key-v2"] == "x"
+		if described != same || !same && (aws.ToString(h.ContentEncoding) != "" ||
+			h.Metadata["md5chksum"] != "" || h.Metadata["x-amz-key-v2"] != "") {
+			t.Errorf("%s: encoding %q, metadata %q",
+				name, aws.ToString(h.ContentEncoding), h.Metadata)
 		}
-		if aws.ToString(h.ContentType) != "text/x-theirs" || aws.ToString(h.CacheControl) != "no-cache" || h.Metadata["author"] != "Ann" || h.Metadata["note"] != "=?UTF-8?Q?caf=C3=A9?=" {
-			t.Errorf("%s: type %q, cache control %q, metadata %q", name, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), h.Metadata)
+		if aws.ToString(h.ContentType) != "text/x-theirs" ||
+			aws.ToString(h.CacheControl) != "no-cache" || h.Metadata["author"] != "Ann" ||
+			h.Metadata["note"] != "=?UTF-8?Q?caf=C3=A9?=" {
+			t.Errorf("%s: type %q, cache control %q, metadata %q",
+				name, aws.ToString(h.ContentType), aws.ToString(h.CacheControl), h.Metadata)
 		}
 	}
 }

@@ -79,7 +79,8 @@ func TestStageSize(t *testing.T) {
 	free := m.free()
 	closed, total := m.fill()
 	if total > free || total < free-3*mib {
-		t.Errorf("%d bytes were taken in pieces of 3 MiB, and statfs told that %d were free", total, free)
+		t.Errorf("%d bytes were taken in pieces of 3 MiB, and statfs told that %d were free", total,
+			free)
 	}
 	if free < 19e6 || free > 21<<20 {
 		t.Errorf("statfs tells %d free bytes, and the stage has 20 MB", free)
@@ -128,7 +129,8 @@ func TestJournalOnAFullDisk(t *testing.T) {
 		}
 	}
 	wantErrno(t, "fsync when the journal has no room", err, unix.ENOSPC)
-	wantErrno(t, "write another when there is no room", os.WriteFile(m.path(other), content, 0o644), unix.ENOSPC)
+	wantErrno(t, "write another when there is no room",
+		os.WriteFile(m.path(other), content, 0o644), unix.ENOSPC)
 	if err := os.Remove(m.path(other)); err != nil && !errors.Is(err, unix.ENOENT) {
 		t.Error(err)
 	}
@@ -145,7 +147,8 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	m.kill()
 	g.when(nil)
 	m = m.revive(t)
-	if left := m.awaitRest(); len(left) != 1 || left[0].Key != key || left[0].State != "interrupted" {
+	if left := m.awaitRest(); len(left) != 1 || left[0].Key != key ||
+		left[0].State != "interrupted" {
 		t.Errorf("in the end there is %v, want the file of which fsync failed", left)
 	}
 	if direct.head(key) != nil {

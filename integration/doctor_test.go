@@ -25,7 +25,8 @@ type diagnosis struct {
 
 // find is the finding of a check in a folder.
 func (d diagnosis) find(check, folder string) finding {
-	i := slices.IndexFunc(d.Findings, func(f finding) bool { return f.Check == check && f.Folder == folder })
+	i := slices.IndexFunc(d.Findings,
+		func(f finding) bool { return f.Check == check && f.Folder == folder })
 	if i < 0 {
 		return finding{}
 	}
@@ -37,10 +38,12 @@ func (x *exchange) as(t *testing.T, p party, env []string, args ...string) (stri
 	t.Helper()
 	home := t.TempDir()
 	a := x.account(p)
-	args = append([]string{args[0], "--bucket", x.Bucket, "--state-dir", filepath.Join(home, "state")}, append(x.endpoint(), args[1:]...)...)
+	args = append([]string{args[0], "--bucket", x.Bucket, "--state-dir",
+		filepath.Join(home, "state")}, append(x.endpoint(), args[1:]...)...)
 	cmd := exec.CommandContext(t.Context(), s3shareBin, args...)
 	if env != nil && env[0] == "unshare" { // without /dev/fuse
-		cmd = exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh", "-c", `mount -t tmpfs none /dev && exec "$@"`, "sh", s3shareBin}, args...)...)
+		cmd = exec.CommandContext(t.Context(), "unshare", append([]string{"-m", "sh",
+			"-c", `mount -t tmpfs none /dev && exec "$@"`, "sh", s3shareBin}, args...)...)
 		env = env[1:]
 	}
 	cmd.Env = append(append(os.Environ(),
@@ -68,7 +71,8 @@ func (x *exchange) doctor(t *testing.T, p party, env []string, args ...string) d
 
 // sound is a policy with all that an exchange needs.
 func (x *exchange) sound() []map[string]any {
-	return x.statements(toList, allow{submissions, toGet}, allow{delivery, toPut}, allow{delivery, []string{"s3:AbortMultipartUpload"}})
+	return x.statements(toList, allow{submissions, toGet}, allow{delivery, toPut},
+		allow{delivery, []string{"s3:AbortMultipartUpload"}})
 }
 
 // A fault is one thing that is wrong, and what doctor has to say of it.
@@ -83,7 +87,8 @@ type fault struct {
 }
 
 // policyFault is a policy that lacks something.
-func policyFault(statements func(x *exchange) []map[string]any) func(*exchange, *gateway) (args, env []string) {
+func policyFault(statements func(x *exchange) []map[string]any) func(*exchange,
+	*gateway) (args, env []string) {
 	return func(x *exchange, _ *gateway) ([]string, []string) {
 		x.govern(x.t, statements(x)...)
 		return nil, nil
@@ -91,7 +96,8 @@ func policyFault(statements func(x *exchange) []map[string]any) func(*exchange, 
 }
 
 // answering is a server that answers requests of these names so.
-func answering(status int, code, message string, ops ...string) func(*exchange, *gateway) (args, env []string) {
+func answering(status int, code, message string, ops ...string) func(*exchange,
+	*gateway) (args, env []string) {
 	return func(_ *exchange, g *gateway) ([]string, []string) {
 		g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
 			if len(ops) > 0 && !slices.Contains(ops, op) {
@@ -100,7 +106,8 @@ func answering(status int, code, message string, ops ...string) func(*exchange, 
 			w.Header().Set("X-Amz-Request-Id", "PLANTED")
 			w.WriteHeader(status)
 			if r.Method != http.MethodHead {
-				_, _ = w.Write([]byte("<Error><Code>" + code + "</Code><Message>" + message + "</Message></Error>"))
+				_, _ = w.Write([]byte("<Error><Code>" + code + "</Code><Message>" +
+					message + "</Message></Error>"))
 			}
 			return true
 		})
@@ -110,9 +117,13 @@ func answering(status int, code, message string, ops ...string) func(*exchange, 
 
 var faults = []fault{
 	{name: "no put in Delivery", party: client, check: "put", folder: "Delivery", says: "s3:PutObject", mends: true,
-		plant: policyFault(func(x *exchange) []map[string]any { return x.statements(toList, allow{submissions, toGet}) })},
+		plant: policyFault(func(x *exchange) []map[string]any {
+			return x.statements(toList, allow{submissions, toGet})
+		})},
 	{name: "no get in Submissions", party: client, check: "get", folder: "Submissions", says: "s3:GetObject", mends: true,
-		plant: policyFault(func(x *exchange) []map[string]any { return x.statements(toList, allow{delivery, toPut}) })},
+		plant: policyFault(func(x *exchange) []map[string]any {
+			return x.statements(toList, allow{delivery, toPut})
+		})},
 	{name: "no list", party: client, check: "list", folder: "Delivery", says: "s3:ListBucket", mends: true,
 		plant: policyFault(func(x *exchange) []map[string]any {
 			return x.statements(allow{submissions, toGet}, allow{delivery, toPut})
@@ -131,7 +142,8 @@ var faults = []fault{
 	{name: "no delete", party: client, check: "delete", folder: "Delivery", state: "note", says: "removed or renamed",
 		plant: func(*exchange, *gateway) (args, env []string) { return nil, nil }},
 	{name: "KMS key refused", party: client, check: "put", folder: "Delivery", says: "kms:GenerateDataKey",
-		plant: answering(403, "AccessDenied", "User is not authorized to perform: kms:GenerateDataKey on this resource", "CreateMultipartUpload", "PutObject")},
+		plant: answering(403, "AccessDenied",
+			"User is not authorized to perform: kms:GenerateDataKey on this resource", "CreateMultipartUpload", "PutObject")},
 	{name: "wrong region", party: client, check: "region", says: "eu-west-1",
 		plant: func(_ *exchange, g *gateway) (args, env []string) {
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
@@ -170,11 +182,14 @@ var faults = []fault{
 			return nil, []string{"AWS_ACCESS_KEY_ID=AKIANOBODYHASTHISKEY"}
 		}},
 	{name: "wrong secret key", party: client, check: "credentials", says: "secret key",
-		plant: func(*exchange, *gateway) (args, env []string) { return nil, []string{"AWS_SECRET_ACCESS_KEY=wrong"} }},
+		plant: func(*exchange, *gateway) (args, env []string) {
+			return nil, []string{"AWS_SECRET_ACCESS_KEY=wrong"}
+		}},
 	{name: "another owner", party: client, check: "bucket", says: "does not belong",
 		plant: func(_ *exchange, g *gateway) (args, env []string) {
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-				return r.Header.Get("X-Amz-Expected-Bucket-Owner") != "" && refuse(w, r, 403, "AccessDenied")
+				return r.Header.Get("X-Amz-Expected-Bucket-Owner") != "" &&
+					refuse(w, r, 403, "AccessDenied")
 			})
 			return []string{"--owner", "999988887777"}, nil
 		}},
@@ -231,11 +246,14 @@ func TestDoctor(t *testing.T) {
 				state, code = f.state, 0
 			}
 			got := d.find(f.check, f.folder)
-			if got.State != state || !strings.Contains(got.Found+" "+got.Hint+" "+got.Error, f.says) || d.code != code {
-				t.Errorf("doctor ends with %d and finds %+v; want %d, %s, %q\n%+v", d.code, got, code, state, f.says, d)
+			if got.State != state ||
+				!strings.Contains(got.Found+" "+got.Hint+" "+got.Error, f.says) || d.code != code {
+				t.Errorf("doctor ends with %d and finds %+v; want %d, %s, %q\n%+v",
+					d.code, got, code, state, f.says, d)
 			}
 			for _, other := range d.Findings {
-				if other.State == "missing" && other.Check != f.check && !related[f.name][other.Check] {
+				if other.State == "missing" && other.Check != f.check &&
+					!related[f.name][other.Check] {
 					t.Errorf("doctor also finds %+v", other)
 				}
 			}
@@ -248,8 +266,11 @@ func TestDoctor(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, other := range d.Findings {
-					action := map[string]string{"list": "s3:ListBucket", "get": "s3:GetObject", "put": "s3:PutObject", "ACL": "s3:PutObjectAcl", "delete": "s3:DeleteObject"}[other.Check]
-					if action != "" && other.State == "note" && strings.Contains(string(text), `"`+action+`"`) && strings.Contains(string(text), "/"+other.Folder+"/") {
+					action := map[string]string{"list": "s3:ListBucket", "get": "s3:GetObject",
+						"put": "s3:PutObject", "ACL": "s3:PutObjectAcl",
+						"delete": "s3:DeleteObject"}[other.Check]
+					if action != "" && other.State == "note" && strings.Contains(string(text),
+						`"`+action+`"`) && strings.Contains(string(text), "/"+other.Folder+"/") {
 						t.Errorf("doctor asks for %s, and says of it: %s", action, other.Found)
 					}
 				}
@@ -263,7 +284,8 @@ func TestDoctor(t *testing.T) {
 			lacking := d.Statements
 			f.plant(x, g)
 			x.govern(t, append(x.policy(t), lacking...)...)
-			if d := x.doctor(t, f.party, env, args...); d.code != 0 || d.find(f.check, f.folder).State != "ok" && !server.onRGW() {
+			if d := x.doctor(t, f.party, env, args...); d.code != 0 ||
+				d.find(f.check, f.folder).State != "ok" && !server.onRGW() {
 				t.Errorf("with the statement %v doctor ends with %d: %+v", lacking, d.code, d)
 			}
 		})
@@ -288,10 +310,12 @@ func TestDoctorTellsWhatTheServerDoes(t *testing.T) {
 	}
 	x, g := newExchange(t, "full").in(t).through(t)
 	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-		return r.Header.Get("X-Amz-Copy-Source-If-Match") != "" && refuse(w, r, http.StatusNotImplemented, "NotImplemented")
+		return r.Header.Get("X-Amz-Copy-Source-If-Match") != "" &&
+			refuse(w, r, http.StatusNotImplemented, "NotImplemented")
 	})
 	out, _ := x.as(t, client, nil, "doctor", "--verbose")
-	if !strings.Contains(out, "What this server does (no mount tells):") || strings.Contains(out, ": yes") || strings.Contains(out, ": no,") {
+	if !strings.Contains(out, "What this server does (no mount tells):") ||
+		strings.Contains(out, ": yes") || strings.Contains(out, ": no,") {
 		t.Errorf("before anything is tried:\n%s", out)
 	}
 	m := x.mount(client)

@@ -39,7 +39,8 @@ func TestDropbox(t *testing.T) {
 			// The server would let us read what is ours by its ACL; a bucket that owns all does
 			// not.
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-				return (op == "GetObject" || op == "HeadObject" && strings.Count(r.URL.Path, "/") > 2) && refuse(w, r, 403, "AccessDenied")
+				return (op == "GetObject" || op == "HeadObject" &&
+					strings.Count(r.URL.Path, "/") > 2) && refuse(w, r, 403, "AccessDenied")
 			})
 			m := x.mount(client)
 			at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -64,7 +65,8 @@ func TestDropbox(t *testing.T) {
 			if !lists { // else it is seen, and overwriting it would be meant
 				m.write(delivery+"taken", []byte("ours"))
 				await(t, "a conflict copy", func() bool {
-					return slices.ContainsFunc(m.names(delivery), func(n string) bool { return strings.HasPrefix(n, "taken (conflict") })
+					return slices.ContainsFunc(m.names(delivery),
+						func(n string) bool { return strings.HasPrefix(n, "taken (conflict") })
 				})
 			}
 			direct.awaitObject(delivery+"taken", theirs)
@@ -74,16 +76,19 @@ func TestDropbox(t *testing.T) {
 				t.Fatal(err)
 			}
 			m = m.revive(t)
-			for key, size := range map[string]int64{delivery + "sent": 70_000, delivery + "dir/large": 9 * mib} {
+			for key, size := range map[string]int64{delivery + "sent": 70_000,
+				delivery + "dir/large": 9 * mib} {
 				info, err := os.Stat(m.path(key))
 				if err != nil || info.Size() != size || !info.ModTime().Equal(at) {
-					t.Errorf("after a remount %s is %v, %v; want %d bytes of %s", key, info, err, size, at)
+					t.Errorf("after a remount %s is %v, %v; want %d bytes of %s",
+						key, info, err, size, at)
 				}
 				if state := m.fileState(key); state != "delivered" {
 					t.Errorf("%s is %s", key, state)
 				}
 			}
-			if info, err := os.Stat(m.path(delivery + "sent")); err != nil || info.Mode().Perm() != 0o640 {
+			if info, err := os.Stat(m.path(delivery + "sent")); err != nil ||
+				info.Mode().Perm() != 0o640 {
 				t.Errorf("after a remount the mode is %v, %v", info, err)
 			}
 			_, err := os.ReadFile(m.path(delivery + "sent"))
@@ -104,8 +109,10 @@ func TestPrefixLimited(t *testing.T) {
 	t.Parallel()
 	direct := newExchange(t, "folders").in(t)
 	list := direct.statements(toList)[0]
-	list["Condition"] = map[string]any{"StringLike": map[string]any{"s3:prefix": []string{delivery + "*", submissions + "*"}}}
-	direct.govern(t, append(direct.statements(allow{submissions, toGet}, allow{delivery, toPut}), list)...)
+	list["Condition"] = map[string]any{"StringLike": map[string]any{"s3:prefix": []string{delivery +
+		"*", submissions + "*"}}}
+	direct.govern(t,
+		append(direct.statements(allow{submissions, toGet}, allow{delivery, toPut}), list)...)
 	direct.put(owner, submissions+"dir/theirs", []byte("for the client"), true)
 	direct.put(owner, "secret/other", []byte("for nobody"), true)
 	x, g := direct.through(t)
@@ -131,7 +138,8 @@ func TestPrefixLimited(t *testing.T) {
 		t.Errorf("read %q", got)
 	}
 	m.deliver(delivery+"ours", []byte("ours"))
-	shell(t, `ls -lR "$1"; find "$1" | sort; ls "$1"/secret "$1"/Delivery/nothing || true; stat "$1" "$1"/Delivery`, m.dir)
+	shell(t,
+		`ls -lR "$1"; find "$1" | sort; ls "$1"/secret "$1"/Delivery/nothing || true; stat "$1" "$1"/Delivery`, m.dir)
 	if got := m.names(submissions); !slices.Equal(got, []string{"dir"}) {
 		t.Errorf("listed %q", got)
 	}
@@ -155,7 +163,8 @@ func TestProbesLeaveOne(t *testing.T) {
 		if op == "CreateMultipartUpload" {
 			begun.Add(1)
 		}
-		return (op == "UploadPart" || op == "AbortMultipartUpload") && refuse(w, r, 403, "AccessDenied")
+		return (op == "UploadPart" || op == "AbortMultipartUpload") &&
+			refuse(w, r, 403, "AccessDenied")
 	})
 	m := x.mount(client)
 	await(t, "two probes", func() bool { return begun.Load() == 2 })

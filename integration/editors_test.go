@@ -68,7 +68,8 @@ func TestSavings(t *testing.T) {
 			needTools(t, s.tools...)
 			direct := newExchange(t, "article")
 			x, g := direct.through(t)
-			old, changed := []byte("line 1\nthe old line\nline 3\n"), []byte("line 1\nthe new line\nline 3\n")
+			old, changed := []byte("line 1\nthe old line\nline 3\n"),
+				[]byte("line 1\nthe new line\nline 3\n")
 			const key = delivery + "work/doc.txt"
 			direct.put(client, key, old, true)
 			m := x.mount(client)
@@ -83,7 +84,8 @@ func TestSavings(t *testing.T) {
 				}
 			}
 			g.forget()
-			done, look := make(chan struct{}), watcher{t: t, x: direct, key: key, old: old, changed: changed}
+			done, look := make(chan struct{}), watcher{t: t, x: direct, key: key,
+				old: old, changed: changed}
 			var other sync.WaitGroup
 			other.Go(func() { look.until(done) })
 			shell(t, `cd "$1"; eval "$3"`, m.path(delivery+"work"), local, s.script)
@@ -101,7 +103,8 @@ func TestSavings(t *testing.T) {
 			}
 			direct.awaitObject(key, changed)
 			got := g.changes()
-			t.Logf("%s: %s, %d others; the other party looked %d times", s.name, got, g.total(), look.times)
+			t.Logf("%s: %s, %d others; the other party looked %d times", s.name,
+				got, g.total(), look.times)
 			if want, ok := told[s.name]; !ok || got != want {
 				t.Errorf("it made %q, and docs/tools.md tells %q", got, want)
 			}
@@ -156,7 +159,8 @@ func savingsTold(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	told := map[string]string{}
-	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| (.+?) \|`).FindAllStringSubmatch(string(b), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (.+?) \| (.+?) \|`).
+		FindAllStringSubmatch(string(b), -1) {
 		told[row[1]] = row[2]
 	}
 	return told
@@ -171,7 +175,8 @@ func (g *gateway) forget() {
 
 // changing are the requests by which something may change at S3.
 func changing(op string) bool {
-	return !slices.Contains([]string{"ListObjectsV2", "HeadObject", "GetObject", "HeadBucket"}, op) && !strings.HasPrefix(op, "GET ")
+	return !slices.Contains([]string{"ListObjectsV2", "HeadObject", "GetObject", "HeadBucket"},
+		op) && !strings.HasPrefix(op, "GET ")
 }
 
 // changes tells the requests that change something, with their number where there

@@ -53,26 +53,32 @@ type trick struct {
 func entry(key, size string) string {
 	var k bytes.Buffer
 	_ = xml.EscapeText(&k, []byte(key))
-	return "<Contents><Key>" + k.String() + "</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;etag&quot;</ETag><Size>" + size + "</Size><StorageClass>STANDARD</StorageClass></Contents>"
+	return "<Contents><Key>" + k.String() +
+		"</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;etag&quot;</ETag><Size>" + size + "</Size><StorageClass>STANDARD</StorageClass></Contents>"
 }
 
 func listing(w http.ResponseWriter, body, next string) {
 	fmt.Fprint(w, "<ListBucketResult><Name>evil</Name>", body)
 	if next != "" {
-		fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>", next)
+		fmt.Fprintf(w,
+			"<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>",
+			next)
 	}
 	fmt.Fprint(w, "</ListBucketResult>")
 }
 
 // onList is a trick about listings of the folder.
-func onList(f func(w http.ResponseWriter, r *http.Request)) func(http.ResponseWriter, *http.Request, string) bool {
+func onList(f func(w http.ResponseWriter, r *http.Request)) func(http.ResponseWriter,
+	*http.Request, string) bool {
 	return on("ListObjectsV2", f)
 }
 
 // on is a trick about requests of one name.
-func on(name string, f func(w http.ResponseWriter, r *http.Request)) func(http.ResponseWriter, *http.Request, string) bool {
+func on(name string, f func(w http.ResponseWriter, r *http.Request)) func(http.ResponseWriter,
+	*http.Request, string) bool {
 	return func(w http.ResponseWriter, r *http.Request, op string) bool {
-		if op != name || op == "ListObjectsV2" && !strings.HasPrefix(r.URL.Query().Get("prefix"), submissions) {
+		if op != name ||
+			op == "ListObjectsV2" && !strings.HasPrefix(r.URL.Query().Get("prefix"), submissions) {
 			return false
 		}
 		f(w, r)
@@ -134,47 +140,57 @@ var tricks = []trick{
 	{name: "a size beyond 2^64", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
 		listing(w, entry(submissions+"file", "99999999999999999999999"), "")
 	})},
-	{name: "a listing without an end", long: true, serve: onList(func(w http.ResponseWriter, r *http.Request) {
-		var b strings.Builder
-		n := number(r)
-		for i := range 1000 {
-			b.WriteString(entry(fmt.Sprintf("%s%09d-%03d", submissions, n, i), "1"))
-		}
-		listing(w, b.String(), fmt.Sprintf("t%d", n+1))
-	})},
-	{name: "folders without an end", long: true, serve: onList(func(w http.ResponseWriter, r *http.Request) {
-		var b strings.Builder
-		n := number(r)
-		for i := range 1000 {
-			if r.URL.Query().Get("delimiter") == "" {
-				b.WriteString(entry(fmt.Sprintf("%s%09d-%03d/%s", submissions, n, i, strings.Repeat("long", 200)), "1"))
-			} else {
-				fmt.Fprintf(&b, "<CommonPrefixes><Prefix>%s%09d-%03d/</Prefix></CommonPrefixes>", submissions, n, i)
+	{name: "a listing without an end", long: true,
+		serve: onList(func(w http.ResponseWriter, r *http.Request) {
+			var b strings.Builder
+			n := number(r)
+			for i := range 1000 {
+				b.WriteString(entry(fmt.Sprintf("%s%09d-%03d", submissions, n, i), "1"))
 			}
-		}
-		listing(w, b.String(), fmt.Sprintf("t%d", n+1))
-	})},
+			listing(w, b.String(), fmt.Sprintf("t%d", n+1))
+		})},
+	{name: "folders without an end", long: true,
+		serve: onList(func(w http.ResponseWriter, r *http.Request) {
+			var b strings.Builder
+			n := number(r)
+			for i := range 1000 {
+				if r.URL.Query().Get("delimiter") == "" {
+					b.WriteString(entry(fmt.Sprintf("%s%09d-%03d/%s", submissions, n,
+						i, strings.Repeat("long", 200)), "1"))
+				} else {
+					fmt.Fprintf(&b,
+						"<CommonPrefixes><Prefix>%s%09d-%03d/</Prefix></CommonPrefixes>",
+						submissions, n, i)
+				}
+			}
+			listing(w, b.String(), fmt.Sprintf("t%d", n+1))
+		})},
 	{name: "long keys without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		var b strings.Builder
 		n := number(r)
 		for i := range 1000 {
-			b.WriteString(entry(fmt.Sprintf("%s%09d-%03d%s", submissions, n, i, strings.Repeat("x", 900)), "1"))
+			b.WriteString(entry(fmt.Sprintf("%s%09d-%03d%s",
+				submissions, n, i, strings.Repeat("x", 900)), "1"))
 		}
 		listing(w, b.String(), fmt.Sprintf("t%d", n+1))
 	})},
-	{name: "a token that leads to itself", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
-		listing(w, entry(submissions+"file", strconv.Itoa(fileSize)), "t0")
-	})},
+	{name: "a token that leads to itself",
+		serve: onList(func(w http.ResponseWriter, _ *http.Request) {
+			listing(w, entry(submissions+"file", strconv.Itoa(fileSize)), "t0")
+		})},
 	{name: "a circle of tokens", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		n := number(r)
-		listing(w, entry(fmt.Sprintf("%sfile-%d", submissions, n), "1"), fmt.Sprintf("t%d", (n+1)%7))
+		listing(w, entry(fmt.Sprintf("%sfile-%d", submissions, n), "1"),
+			fmt.Sprintf("t%d", (n+1)%7))
 	})},
-	{name: "new tokens for the same page", serve: onList(func(w http.ResponseWriter, r *http.Request) {
-		listing(w, entry(submissions+"file", "1"), fmt.Sprintf("t%d", number(r)+1))
-	})},
-	{name: "pages with nothing in them", serve: onList(func(w http.ResponseWriter, r *http.Request) {
-		listing(w, "", fmt.Sprintf("t%d", number(r)+1))
-	})},
+	{name: "new tokens for the same page",
+		serve: onList(func(w http.ResponseWriter, r *http.Request) {
+			listing(w, entry(submissions+"file", "1"), fmt.Sprintf("t%d", number(r)+1))
+		})},
+	{name: "pages with nothing in them",
+		serve: onList(func(w http.ResponseWriter, r *http.Request) {
+			listing(w, "", fmt.Sprintf("t%d", number(r)+1))
+		})},
 	{name: "a page without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name>")
 		endless(w, r, entry(submissions+"file", "1"))
@@ -183,10 +199,11 @@ var tricks = []trick{
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name><Contents><Key>"+submissions)
 		endless(w, r, "x")
 	})},
-	{name: "elements in elements without an end", serve: onList(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "<ListBucketResult>")
-		endless(w, r, "<a>")
-	})},
+	{name: "elements in elements without an end",
+		serve: onList(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "<ListBucketResult>")
+			endless(w, r, "<a>")
+		})},
 	{name: "a listing that dribbles", serve: onList(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<ListBucketResult><Name>evil</Name>")
 		dribble(w, r, " ", 100*time.Millisecond)
@@ -195,7 +212,8 @@ var tricks = []trick{
 		raw(w, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			for i := 0; ; i++ {
-				if _, err := fmt.Fprintf(c, "X-Amz-Meta-%d: %s\r\n", i, strings.Repeat("v", 1000)); err != nil {
+				if _, err := fmt.Fprintf(c, "X-Amz-Meta-%d: %s\r\n",
+					i, strings.Repeat("v", 1000)); err != nil {
 					return
 				}
 			}
@@ -215,7 +233,8 @@ var tricks = []trick{
 	{name: "hints without an end", serve: onList(func(w http.ResponseWriter, _ *http.Request) {
 		raw(w, func(c net.Conn) {
 			for {
-				if _, err := io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"); err != nil {
+				if _, err := io.WriteString(c,
+					"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"); err != nil {
 					return
 				}
 			}
@@ -224,108 +243,123 @@ var tricks = []trick{
 	{name: "no answer", serve: func(_ http.ResponseWriter, r *http.Request, op string) bool {
 		return op != "HeadBucket" && hold(r)
 	}},
-	{name: "500 after a while", serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
-		if op == "HeadBucket" {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		select {
-		case <-time.After(12 * time.Second):
-		case <-r.Context().Done():
-		}
-		return refuse(w, r, http.StatusInternalServerError, "InternalError")
-	}},
-	{name: "an error without an end", serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
-		if op == "HeadBucket" {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, "<Error><Code>Bad</Code><Message>")
-		endless(w, r, "words ")
-		return true
-	}},
-	{name: "an error that dribbles", serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
-		if op == "HeadBucket" {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(http.StatusBadRequest)
-		dribble(w, r, "<Error>", 100*time.Millisecond)
-		return true
-	}},
+	{name: "500 after a while",
+		serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
+			if op == "HeadBucket" {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			select {
+			case <-time.After(12 * time.Second):
+			case <-r.Context().Done():
+			}
+			return refuse(w, r, http.StatusInternalServerError, "InternalError")
+		}},
+	{name: "an error without an end",
+		serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
+			if op == "HeadBucket" {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, "<Error><Code>Bad</Code><Message>")
+			endless(w, r, "words ")
+			return true
+		}},
+	{name: "an error that dribbles",
+		serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
+			if op == "HeadBucket" {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusBadRequest)
+			dribble(w, r, "<Error>", 100*time.Millisecond)
+			return true
+		}},
 	{name: "half a file", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
 		from, to := ranged(w, r)
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = w.Write(make([]byte, (to-from)/2))
 	}), fine: true}, // what is missing is asked for again
-	{name: "a file that dribbles", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
-		ranged(w, r)
-		w.WriteHeader(http.StatusPartialContent)
-		dribble(w, r, "x", 50*time.Millisecond)
-	})},
-	{name: "a byte in each answer", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
-		ranged(w, r)
-		w.WriteHeader(http.StatusPartialContent)
-		_, _ = w.Write([]byte("x"))
-		w.(http.Flusher).Flush()
-		time.Sleep(20 * time.Millisecond)
-		panic(http.ErrAbortHandler)
-	})},
-	{name: "nothing of a file", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
-		ranged(w, r)
-		w.WriteHeader(http.StatusPartialContent)
-		w.(http.Flusher).Flush()
-		panic(http.ErrAbortHandler)
-	})},
+	{name: "a file that dribbles",
+		serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
+			ranged(w, r)
+			w.WriteHeader(http.StatusPartialContent)
+			dribble(w, r, "x", 50*time.Millisecond)
+		})},
+	{name: "a byte in each answer",
+		serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
+			ranged(w, r)
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte("x"))
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+			panic(http.ErrAbortHandler)
+		})},
+	{name: "nothing of a file",
+		serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
+			ranged(w, r)
+			w.WriteHeader(http.StatusPartialContent)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		})},
 	{name: "another range", serve: on("GetObject", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("ETag", `"etag"`)
 		w.Header().Set("Content-Range", "bytes 5-9/10")
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = w.Write([]byte("other"))
 	})},
-	{name: "a range beyond all", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("ETag", `"etag"`)
-		w.Header().Set("Content-Range", "bytes 0-9223372036854775806/9223372036854775807")
-		w.WriteHeader(http.StatusPartialContent)
-		endless(w, r, "x")
-	})},
-	{name: "a file without an end", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("ETag", `"etag"`)
-		w.WriteHeader(http.StatusOK)
-		endless(w, r, "x")
-	})},
+	{name: "a range beyond all",
+		serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"etag"`)
+			w.Header().Set("Content-Range", "bytes 0-9223372036854775806/9223372036854775807")
+			w.WriteHeader(http.StatusPartialContent)
+			endless(w, r, "x")
+		})},
+	{name: "a file without an end",
+		serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"etag"`)
+			w.WriteHeader(http.StatusOK)
+			endless(w, r, "x")
+		})},
 	{name: "another version", serve: on("GetObject", func(w http.ResponseWriter, r *http.Request) {
 		from, to := ranged(w, r)
 		w.Header().Set("ETag", `"other"`)
 		w.WriteHeader(http.StatusPartialContent)
 		_, _ = w.Write(make([]byte, to+1-from))
 	})},
-	{name: "a head of a negative size", serve: on("HeadObject", func(w http.ResponseWriter, _ *http.Request) {
-		raw(w, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nETag: \"etag\"\r\nContent-Length: -5\r\n\r\n")
-		})
-	}), fine: true},
-	{name: "a head of too large a size", serve: on("HeadObject", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "9223372036854775807")
-	}), fine: true},
-	{name: "a part of a file that S3 does not take", serve: on("PutObject", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.CopyN(io.Discard, r.Body, 10)
-		raw(w, func(net.Conn) {})
-	}), fine: true},
-	{name: "a put that is confirmed before it was read", serve: on("PutObject", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("ETag", `"early"`)
-	}), fine: true},
-	{name: "a put without an ETag", serve: on("PutObject", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}), fine: true},
-	{name: "a condition that never holds", serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
-		if op == "HeadBucket" || op == "ListObjectsV2" {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		return refuse(w, r, http.StatusPreconditionFailed, "PreconditionFailed")
-	}},
+	{name: "a head of a negative size",
+		serve: on("HeadObject", func(w http.ResponseWriter, _ *http.Request) {
+			raw(w, func(c net.Conn) {
+				_, _ = io.WriteString(c,
+					"HTTP/1.1 200 OK\r\nETag: \"etag\"\r\nContent-Length: -5\r\n\r\n")
+			})
+		}), fine: true},
+	{name: "a head of too large a size",
+		serve: on("HeadObject", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9223372036854775807")
+		}), fine: true},
+	{name: "a part of a file that S3 does not take",
+		serve: on("PutObject", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.CopyN(io.Discard, r.Body, 10)
+			raw(w, func(net.Conn) {})
+		}), fine: true},
+	{name: "a put that is confirmed before it was read",
+		serve: on("PutObject", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("ETag", `"early"`)
+		}), fine: true},
+	{name: "a put without an ETag",
+		serve: on("PutObject", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}), fine: true},
+	{name: "a condition that never holds",
+		serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
+			if op == "HeadBucket" || op == "ListObjectsV2" {
+				return false
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			return refuse(w, r, http.StatusPreconditionFailed, "PreconditionFailed")
+		}},
 }
 
 // raw has a handler write to the connection itself, and closes it then.
@@ -341,17 +375,19 @@ func raw(w http.ResponseWriter, write func(net.Conn)) {
 // redirects are tricks that lead to another server, which must never be asked.
 func redirects(to string) (all []trick) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		all = append(all, trick{name: fmt.Sprintf("a redirect, %d", status), serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
-			if op == "HeadBucket" {
-				return false
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
-			w.Header().Set("Location", to+r.URL.RequestURI())
-			w.Header().Set("X-Amz-Bucket-Region", "evil.example.com/")
-			w.WriteHeader(status)
-			fmt.Fprintf(w, "<Error><Code>TemporaryRedirect</Code><Endpoint>%s</Endpoint><Bucket>evil</Bucket></Error>", strings.TrimPrefix(to, "http://"))
-			return true
-		}})
+		all = append(all, trick{name: fmt.Sprintf("a redirect, %d", status),
+			serve: func(w http.ResponseWriter, r *http.Request, op string) bool {
+				if op == "HeadBucket" {
+					return false
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Location", to+r.URL.RequestURI())
+				w.Header().Set("X-Amz-Bucket-Region", "evil.example.com/")
+				w.WriteHeader(status)
+				fmt.Fprintf(w,
+					"<Error><Code>TemporaryRedirect</Code><Endpoint>%s</Endpoint><Bucket>evil</Bucket></Error>", strings.TrimPrefix(to, "http://"))
+				return true
+			}})
 	}
 	return all
 }
@@ -567,11 +603,13 @@ func mountEvil(t *testing.T, b *evilBucket) *mount {
 func (m *mount) endEvil(t *testing.T) {
 	t.Helper()
 	m.done = true
-	if out, err := m.run("unmount", "--keep", "--timeout", "5s", m.dir); err != nil && !strings.Contains(out, "is unmounted, but") {
+	if out, err := m.run("unmount", "--keep", "--timeout", "5s", m.dir); err != nil &&
+		!strings.Contains(out, "is unmounted, but") {
 		t.Errorf("unmount: %v\n%s", err, out)
 		_ = exec.Command("fusermount3", "-uz", m.dir).Run()
 	}
-	if log := m.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "goroutine ") || strings.Contains(log, "defect") {
+	if log := m.log.String(); strings.Contains(log, "panic") ||
+		strings.Contains(log, "goroutine ") || strings.Contains(log, "defect") {
 		t.Errorf("the daemon has met a defect:\n%s", log)
 	}
 }
@@ -583,7 +621,8 @@ func (m *mount) try(t *testing.T, c deed, tr trick) error {
 	if took > mostWait {
 		t.Errorf("%s: %s took %v", tr.name, c.name, took.Round(time.Second))
 	}
-	if err != nil && (strings.Contains(err.Error(), "not connected") || errors.Is(err, unix.ENOTCONN)) {
+	if err != nil &&
+		(strings.Contains(err.Error(), "not connected") || errors.Is(err, unix.ENOTCONN)) {
 		t.Errorf("%s: the daemon is gone: %v", tr.name, err)
 	}
 	return err
@@ -618,7 +657,8 @@ func TestAHostileServerGoesOn(t *testing.T) {
 	b.play(newTrick)
 	t.Logf("%d MiB", m.memory(t)>>20)
 	await(t, "the mount to be as if nothing had been", func() bool {
-		return exec.Command("cmp", "-n", "4096", "/dev/zero", filepath.Join(m.dir, submissions, "file")).Run() == nil
+		return exec.Command("cmp", "-n", "4096", "/dev/zero",
+			filepath.Join(m.dir, submissions, "file")).Run() == nil
 	})
 	m.endEvil(t)
 }

@@ -73,7 +73,8 @@ func newExchange(t *testing.T, policy string) *exchange {
 // exchangeOf is the exchange in the line's bucket, which need not be there yet.
 func exchangeOf(t *testing.T, l line) *exchange {
 	t.Helper()
-	x := &exchange{line: l, t: t, api: map[party]*s3.Client{}, foreign: &ledger{etags: map[string]string{}}}
+	x := &exchange{line: l, t: t, api: map[party]*s3.Client{},
+		foreign: &ledger{etags: map[string]string{}}}
 	for p, a := range map[party]account{owner: l.Owner, client: l.Client, third: l.Third} {
 		x.api[p] = x.plainClient(a, 0)
 	}
@@ -97,18 +98,20 @@ func (x *exchange) reach() []string {
 	if x.AWS == nil {
 		return nil
 	}
-	return []string{"HTTPS_PROXY=" + x.AWS.Proxy, "AWS_CA_BUNDLE=" + x.AWS.Authority, "AWS_REGION=" + x.Region, "NO_PROXY="}
+	return []string{"HTTPS_PROXY=" + x.AWS.Proxy, "AWS_CA_BUNDLE=" + x.AWS.Authority,
+		"AWS_REGION=" + x.Region, "NO_PROXY="}
 }
 
 // plainClient is the SDK without anything of s3share. It makes each request up to
 // attempts times, as often as the SDK does if 0.
 func (x *exchange) plainClient(a account, attempts int) *s3.Client {
 	o := s3.Options{
-		BaseEndpoint:               aws.String(x.Endpoint),
-		Region:                     x.Region,
-		UsePathStyle:               true,
-		RetryMaxAttempts:           attempts,
-		Credentials:                credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, ""),
+		BaseEndpoint:     aws.String(x.Endpoint),
+		Region:           x.Region,
+		UsePathStyle:     true,
+		RetryMaxAttempts: attempts,
+		Credentials: credentials.NewStaticCredentialsProvider(a.AccessKeyID,
+			a.SecretAccessKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	}
@@ -191,7 +194,8 @@ func (x *exchange) remove(key string) {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(x.t.Context(), patience)
 	defer cancel()
-	if _, err := x.api[owner].DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key}); err != nil {
+	if _, err := x.api[owner].DeleteObject(ctx,
+		&s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key}); err != nil {
 		x.t.Fatalf("delete %q: %v", key, err)
 	}
 }
@@ -243,7 +247,8 @@ func (x *exchange) uploads() []string {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(x.t.Context(), patience)
 	defer cancel()
-	out, err := x.api[owner].ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &x.Bucket})
+	out, err := x.api[owner].ListMultipartUploads(ctx,
+		&s3.ListMultipartUploadsInput{Bucket: &x.Bucket})
 	if err != nil {
 		x.t.Fatalf("list multipart uploads: %v", err)
 	}
@@ -297,7 +302,8 @@ func (x *exchange) assertACL() {
 			continue
 		}
 		out.Body.Close()
-		acl, err := x.api[owner].GetObjectAcl(ctx, &s3.GetObjectAclInput{Bucket: &x.Bucket, Key: &key})
+		acl, err := x.api[owner].GetObjectAcl(ctx,
+			&s3.GetObjectAclInput{Bucket: &x.Bucket, Key: &key})
 		if err != nil {
 			x.t.Errorf("the owner of the bucket cannot read the ACL of %q: %v", key, err)
 			continue
@@ -307,7 +313,8 @@ func (x *exchange) assertACL() {
 			id = x.ownerID(ctx)
 		}
 		for _, g := range acl.Grants {
-			full = full || g.Grantee != nil && aws.ToString(g.Grantee.ID) == id && g.Permission == types.PermissionFullControl
+			full = full || g.Grantee != nil && aws.ToString(g.Grantee.ID) == id &&
+				g.Permission == types.PermissionFullControl
 		}
 		if !full {
 			x.t.Errorf("the ACL of %q gives the owner of the bucket no full control", key)

@@ -44,7 +44,8 @@ f = [open(name, "wb") for name in sys.argv[1:]]
 for x in f: x.write(b"all of it")
 for x in f: x.flush()
 ` + c.then}, paths...)
-					if out, err := exec.CommandContext(ctx, "python3", args...).CombinedOutput(); err != nil {
+					if out, err := exec.CommandContext(ctx, "python3",
+						args...).CombinedOutput(); err != nil {
 						t.Fatalf("the program: %v\n%s", err, out)
 					}
 					for _, key := range keys {

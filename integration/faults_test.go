@@ -21,7 +21,8 @@ func refuse(w http.ResponseWriter, r *http.Request, status int, code string) boo
 	w.Header().Set("X-Amz-Request-Id", "GATEWAY")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>`+code+`</Code><Message>the gateway says so</Message><RequestId>GATEWAY</RequestId></Error>`)
+		_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>`+code+
+			`</Code><Message>the gateway says so</Message><RequestId>GATEWAY</RequestId></Error>`)
 	}
 	return true
 }
@@ -50,7 +51,8 @@ func TestRefusals(t *testing.T) {
 			m := x.mount(client)
 			var parts atomic.Int64
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-				if op == "UploadPart" && parts.Add(1) <= 2 || op == "HeadObject" || op == "ListObjectsV2" {
+				if op == "UploadPart" && parts.Add(1) <= 2 ||
+					op == "HeadObject" || op == "ListObjectsV2" {
 					return false
 				}
 				return parts.Load() > 2 && refuse(w, r, c.status, c.code)
@@ -70,7 +72,8 @@ func TestRefusals(t *testing.T) {
 				seen = all[0]
 				return seen.State == c.state && strings.Contains(seen.Reason, c.reason)
 			})
-			if out, err := m.run("unmount", "--timeout", "1s", m.dir); err == nil || !strings.Contains(out, "refused.bin") {
+			if out, err := m.run("unmount", "--timeout", "1s", m.dir); err == nil ||
+				!strings.Contains(out, "refused.bin") {
 				t.Errorf("unmount = %v, want it to name what is not delivered\n%s", err, out)
 			}
 			if direct.head(key) != nil {
@@ -92,7 +95,8 @@ func TestRefusals(t *testing.T) {
 // writing: the program is told by a write, not by silence and a blocked file.
 func TestRefusedPartsFailTheWrite(t *testing.T) {
 	t.Parallel()
-	for _, ops := range [][]string{{"UploadPart"}, {"UploadPart", "CreateMultipartUpload", "PutObject"}} {
+	for _, ops := range [][]string{{"UploadPart"},
+		{"UploadPart", "CreateMultipartUpload", "PutObject"}} {
 		t.Run(strings.Join(ops, "+"), func(t *testing.T) {
 			t.Parallel()
 			direct := newExchange(t, "article")
@@ -104,7 +108,8 @@ func TestRefusedPartsFailTheWrite(t *testing.T) {
 				if op == "UploadPart" && parts.Add(1) <= 1 {
 					return false
 				}
-				return parts.Load() > 1 && slices.Contains(ops, op) && refuse(w, r, 403, "AccessDenied")
+				return parts.Load() > 1 && slices.Contains(ops, op) &&
+					refuse(w, r, 403, "AccessDenied")
 			})
 			f, err := os.Create(m.path(key))
 			if err != nil {
@@ -157,7 +162,8 @@ func TestStoppedCopy(t *testing.T) {
 			if _, err := source.Write(randomBytes(64 * mib)); err != nil {
 				t.Fatal(err)
 			}
-			await(t, "the upload to begin", func() bool { return slices.Contains(x.uploads(), key) })
+			await(t, "the upload to begin",
+				func() bool { return slices.Contains(x.uploads(), key) })
 			if err := c.stop(cmd.Process, m.path(key)); err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +176,8 @@ func TestStoppedCopy(t *testing.T) {
 			go func() {
 				defer close(ended)
 				left := m.awaitRest()
-				if c.state == "" && len(left) > 0 || c.state != "" && (len(left) != 1 || left[0].State != c.state) {
+				if c.state == "" && len(left) > 0 ||
+					c.state != "" && (len(left) != 1 || left[0].State != c.state) {
 					t.Errorf("in the end there is %v, want %q", left, c.state)
 				}
 				m.leaveAsItIs()

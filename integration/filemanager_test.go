@@ -32,7 +32,8 @@ func TestFileManagerExtension(t *testing.T) {
 	m.write(delivery+"done.txt", []byte("done"))
 	m.awaitDelivered(delivery + "done.txt")
 	m.write(delivery+"slow.txt", []byte("slow"))
-	await(t, "the upload of slow.txt", func() bool { return m.fileState(delivery+"slow.txt") == "uploading" })
+	await(t, "the upload of slow.txt",
+		func() bool { return m.fileState(delivery+"slow.txt") == "uploading" })
 	m.write(delivery+"letter.part", []byte("part"))
 	outside := filepath.Join(t.TempDir(), "outside")
 	if err := os.WriteFile(outside, nil, 0o600); err != nil {
@@ -77,7 +78,8 @@ func TestFileManagerExtension(t *testing.T) {
 			t.Errorf("%s: %d files, want %d\n%s", manager, n, len(want), out)
 		}
 	}
-	if out, err := play("Nemo", "Why?", file(delivery+"slow.txt")); err != nil || !strings.Contains(out, "slow.txt") {
+	if out, err := play("Nemo", "Why?", file(delivery+"slow.txt")); err != nil ||
+		!strings.Contains(out, "slow.txt") {
 		t.Errorf("Why? says %v\n%s", err, out)
 	}
 	if out, err := play("Nautilus", "Retry", outside); err == nil {
@@ -95,7 +97,8 @@ func TestTrash(t *testing.T) {
 	m.deliver(delivery+"kept.txt", []byte("kept"))
 	m.write(delivery+"open.part", []byte("part"))
 	for _, name := range []string{"kept.txt", "open.part"} {
-		out, err := exec.CommandContext(t.Context(), "gio", "trash", m.path(delivery+name)).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "gio", "trash",
+			m.path(delivery+name)).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "trash directory") {
 			t.Errorf("gio trash %s: %v\n%s", name, err, out)
 		}

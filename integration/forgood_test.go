@@ -34,16 +34,20 @@ func TestRefusalForGoodEndsWaiting(t *testing.T) {
 			m.write(key, randomBytes(c.size))
 			for _, command := range []string{"wait", "unmount"} {
 				out, err := m.run(command, m.dir)
-				if exitCode(t, err) != 1 || !strings.Contains(out, "refused.bin") || !strings.Contains(out, c.code) {
-					t.Errorf("%s: %v, want status 1, the file and the reason\n%s", command, err, out)
+				if exitCode(t, err) != 1 || !strings.Contains(out, "refused.bin") ||
+					!strings.Contains(out, c.code) {
+					t.Errorf("%s: %v, want status 1, the file and the reason\n%s",
+						command, err, out)
 				}
 			}
 			out, err := m.run("why", m.path(key))
-			if err != nil || !strings.Contains(out, "blocked") || strings.Contains(out, "by itself") {
+			if err != nil || !strings.Contains(out, "blocked") ||
+				strings.Contains(out, "by itself") {
 				t.Errorf("why: %v\n%s", err, out)
 			}
 			m.done = true
-			if out, err := m.run("unmount", "--keep", m.dir); exitCode(t, err) != 1 || !strings.Contains(out, c.code) {
+			if out, err := m.run("unmount", "--keep", m.dir); exitCode(t, err) != 1 ||
+				!strings.Contains(out, c.code) {
 				t.Errorf("unmount --keep: %v\n%s", err, out)
 			}
 			<-m.ended

@@ -28,7 +28,9 @@ type requestFault func(w http.ResponseWriter, r *http.Request, forward http.Hand
 
 // answerWith answers in the place of the server, which sees nothing.
 func answerWith(status int, code string) requestFault {
-	return func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) { refuse(w, r, status, code) }
+	return func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		refuse(w, r, status, code)
+	}
 }
 
 // delayBy holds the request on its way to the server.
@@ -118,7 +120,8 @@ type activeRule struct {
 
 // happens reports whether the rule's fault is due, and counts the request.
 func (a *activeRule) happens(op string, r *http.Request) bool {
-	if a.op != "" && !slices.Contains(strings.Split(a.op, "|"), op) || !strings.HasSuffix(r.URL.Path, a.key) {
+	if a.op != "" && !slices.Contains(strings.Split(a.op, "|"), op) ||
+		!strings.HasSuffix(r.URL.Path, a.key) {
 		return false
 	}
 	n := a.met.Add(1) - a.skip

@@ -99,7 +99,8 @@ type passed struct {
 
 // stored reports whether an object has come to be by it.
 func (p passed) stored() bool {
-	return p.status == http.StatusOK && (p.op == "PutObject" || p.op == "CopyObject" || p.op == "CompleteMultipartUpload")
+	return p.status == http.StatusOK &&
+		(p.op == "PutObject" || p.op == "CopyObject" || p.op == "CompleteMultipartUpload")
 }
 
 // etag is that of the object in the answer.
@@ -143,7 +144,8 @@ func (g *gateway) passOn(op string, w http.ResponseWriter, r *http.Request) {
 		}{io.TeeReader(r.Body, sent), r.Body}
 	}
 	defer func() { // also where the answer does not arrive
-		p.body, p.status, p.answer, p.listing = sent.Bytes(), answer.status, answer.Header(), answer.body.Bytes()
+		p.body, p.status, p.answer, p.listing = sent.Bytes(),
+			answer.status, answer.Header(), answer.body.Bytes()
 		seen(p)
 	}()
 	g.forward.ServeHTTP(answer, r)

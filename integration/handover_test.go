@@ -34,9 +34,11 @@ func (m *mount) load(round int) map[string][]byte {
 	m.t.Helper()
 	want := map[string][]byte{}
 	for i := range 30 {
-		want[fmt.Sprintf("%ssmall-%d-%d.txt", delivery, round, i)] = fmt.Appendf(nil, "%d %d", round, i)
+		want[fmt.Sprintf("%ssmall-%d-%d.txt", delivery, round, i)] = fmt.Appendf(nil,
+			"%d %d", round, i)
 	}
-	want[fmt.Sprintf("%slarge-%d.bin", delivery, round)] = bytes.Repeat([]byte{byte(round), 1, 2, 3}, 5<<20)
+	want[fmt.Sprintf("%slarge-%d.bin", delivery,
+		round)] = bytes.Repeat([]byte{byte(round), 1, 2, 3}, 5<<20)
 	for key, content := range want {
 		m.write(key, content)
 	}
@@ -87,7 +89,8 @@ func TestMountTakesOver(t *testing.T) {
 		out, _ := m.run("unmount", m.dir)
 		waiting <- out
 	}(m)
-	await(t, "somebody to wait for the unmount", func() bool { return strings.Contains(m.log.String(), "an unmount is asked for") })
+	await(t, "somebody to wait for the unmount",
+		func() bool { return strings.Contains(m.log.String(), "an unmount is asked for") })
 	next := m.revive(t)
 	select {
 	case <-m.ended:
@@ -95,9 +98,11 @@ func TestMountTakesOver(t *testing.T) {
 		t.Fatal("the first daemon lives on")
 	}
 	if m.err != nil {
-		t.Errorf("the daemon that has handed over ended with %v, which a service manager takes for a failure", m.err)
+		t.Errorf(
+			"the daemon that has handed over ended with %v, which a service manager takes for a failure", m.err)
 	}
-	if out := <-waiting; !strings.Contains(out, "a new mount has taken over what was not delivered yet") {
+	if out := <-waiting; !strings.Contains(out,
+		"a new mount has taken over what was not delivered yet") {
 		t.Errorf("who waited was told %q", out)
 	}
 	maps.Copy(want, next.load(2))
@@ -124,7 +129,8 @@ func TestTakeoverKilled(t *testing.T) {
 		time.Sleep(time.Duration(rnd.Int64N(int64(200 * time.Millisecond)))) // any moment
 		if rnd.IntN(2) == 0 {
 			_ = m.cmd.Process.Kill()
-			await(t, "the new mount to serve", func() bool { _, err := m.owed(); return err == nil && m.mounted() })
+			await(t, "the new mount to serve",
+				func() bool { _, err := m.owed(); return err == nil && m.mounted() })
 		}
 		_ = other.Process.Kill()
 		_ = other.Wait()
@@ -152,13 +158,15 @@ func TestTakeoverThatFails(t *testing.T) {
 			var before []*mount
 			for round := range 2 {
 				m.eject()
-				other := exec.Command(s3shareBin, slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, with...)...)
+				other := exec.Command(s3shareBin,
+					slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, with...)...)
 				other.Env = m.env
 				if err := other.Start(); err != nil {
 					t.Fatal(err)
 				}
 				handed := func() bool {
-					return strings.Count(m.log.String(), "a new mount asks for the outbox") > 2*round
+					return strings.Count(m.log.String(),
+						"a new mount asks for the outbox") > 2*round
 				}
 				if with == nil {
 					await(t, "the daemon to be asked", handed)
@@ -171,9 +179,10 @@ func TestTakeoverThatFails(t *testing.T) {
 				if !handed() {
 					t.Error("the mount that has failed did not take over")
 				}
-				await(t, "the first daemon to deliver again, or the killed one to have served", func() bool {
-					return m.delivers() || with == nil && m.dead()
-				})
+				await(t, "the first daemon to deliver again, or the killed one to have served",
+					func() bool {
+						return m.delivers() || with == nil && m.dead()
+					})
 				before = append(before, m)
 				m = m.revive(t)
 			}
@@ -197,7 +206,8 @@ func TestTakeoverThatFailsUnderAServiceManager(t *testing.T) {
 	want := m.load(1)
 	m.eject()
 	s.hears("STATUS=unmounted.*")
-	other := exec.Command(s3shareBin, slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, "--memory", "1")...)
+	other := exec.Command(s3shareBin,
+		slices.Insert(slices.Clone(m.cmd.Args[1:]), len(m.cmd.Args)-2, "--memory", "1")...)
 	other.Env = m.env
 	if out, err := other.CombinedOutput(); err == nil {
 		t.Fatalf("the mount that is to fail serves\n%s", out)
@@ -225,13 +235,15 @@ func (m *mount) delivers() bool {
 		Owed []owedFile `json:"owed"`
 	}
 	out, err := m.run("status", "--json", m.dir)
-	return err == nil && json.Unmarshal([]byte(out), &all) == nil && len(all) == 1 && all[0].PID == m.cmd.Process.Pid && len(all[0].Owed) > 0
+	return err == nil && json.Unmarshal([]byte(out), &all) == nil && len(all) == 1 &&
+		all[0].PID == m.cmd.Process.Pid && len(all[0].Owed) > 0
 }
 
 // mounted reports whether the kernel has the mount.
 func (m *mount) mounted() bool {
 	var here, above unix.Stat_t
-	return unix.Lstat(m.dir, &here) == nil && unix.Lstat(m.dir+"/..", &above) == nil && here.Dev != above.Dev
+	return unix.Lstat(m.dir, &here) == nil &&
+		unix.Lstat(m.dir+"/..", &above) == nil && here.Dev != above.Dev
 }
 
 // undoDead undoes a mount whose process was killed, if there is one.

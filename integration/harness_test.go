@@ -158,7 +158,8 @@ func tryShell(t *testing.T, script string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "bash", append([]string{"-euo", "pipefail", "-c", script, "bash"}, args...)...)
+	cmd := exec.CommandContext(ctx, "bash",
+		append([]string{"-euo", "pipefail", "-c", script, "bash"}, args...)...)
 	cmd.Dir = t.TempDir()
 	cmd.WaitDelay = 5 * time.Second
 	var out bytes.Buffer

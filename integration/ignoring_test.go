@@ -12,15 +12,17 @@ import (
 // ignoreAbsent has the server carry out requests with If-None-Match whatever it holds,
 // as one does that does not know the header there: what has the name is removed before.
 func (x *exchange) ignoreAbsent(op string) faultRule {
-	return faultRule{op: op, fault: func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
-		if r.Header.Get("If-None-Match") != "" {
-			key := r.URL.Path[len("/"+x.Bucket+"/"):]
-			if _, err := x.api[owner].DeleteObject(r.Context(), &s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key}); err != nil {
-				x.t.Errorf("remove %s: %v", key, err)
+	return faultRule{op: op,
+		fault: func(w http.ResponseWriter, r *http.Request, forward http.HandlerFunc) {
+			if r.Header.Get("If-None-Match") != "" {
+				key := r.URL.Path[len("/"+x.Bucket+"/"):]
+				if _, err := x.api[owner].DeleteObject(r.Context(),
+					&s3.DeleteObjectInput{Bucket: &x.Bucket, Key: &key}); err != nil {
+					x.t.Errorf("remove %s: %v", key, err)
+				}
 			}
-		}
-		forward(w, r)
-	}}
+			forward(w, r)
+		}}
 }
 
 // TestServerThatIgnoresIfNoneMatchOverwritesNothing has the other party make a file under a

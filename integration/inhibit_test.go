@@ -32,7 +32,8 @@ func startBus(t *testing.T) (conn *dbus.Conn, address string) {
 	if err != nil {
 		missing(t, "dbus-daemon", err.Error())
 	}
-	bus := exec.CommandContext(t.Context(), program, "--session", "--nofork", "--print-address", "--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
+	bus := exec.CommandContext(t.Context(), program, "--session", "--nofork", "--print-address",
+		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
 	out, err := bus.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,8 @@ func TestShutdownIsHeldWhileFilesAreOnTheirWay(t *testing.T) {
 	}
 	defer seen.Close()
 	g := lockGiver{dbus.UnixFD(lock.Fd()), make(chan string, 1)}
-	if err := conn.Export(g, "/org/freedesktop/login1", "org.freedesktop.login1.Manager"); err != nil {
+	if err := conn.Export(g, "/org/freedesktop/login1",
+		"org.freedesktop.login1.Manager"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.RequestName("org.freedesktop.login1", dbus.NameFlagDoNotQueue); err != nil {

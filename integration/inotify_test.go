@@ -31,7 +31,8 @@ func watchDir(t *testing.T, dir string, mask uint32) *inotify {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &inotify{file: os.NewFile(uintptr(fd), "inotify"), events: map[string][]string{}, ended: make(chan struct{})}
+	w := &inotify{file: os.NewFile(uintptr(fd), "inotify"), events: map[string][]string{},
+		ended: make(chan struct{})}
 	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,8 @@ func sayEvents(dir string) error {
 	if _, err := unix.InotifyAddWatch(fd, dir, allEvents); err != nil {
 		return err
 	}
-	w := &inotify{file: os.NewFile(uintptr(fd), "inotify"), events: map[string][]string{}, ended: make(chan struct{})}
+	w := &inotify{file: os.NewFile(uintptr(fd), "inotify"), events: map[string][]string{},
+		ended: make(chan struct{})}
 	w.told = func(name, event string) { fmt.Println("event", name, event) }
 	go w.read()
 	fmt.Println("watching")
@@ -175,7 +177,8 @@ func watchTree(t *testing.T, dir string) {
 				mu.Lock()
 				in := paths[wd]
 				mu.Unlock()
-				if mask&unix.IN_ISDIR != 0 && mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 && in != "" {
+				if mask&unix.IN_ISDIR != 0 &&
+					mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 && in != "" {
 					add(in + "/" + name)
 				}
 			})

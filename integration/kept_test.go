@@ -65,10 +65,12 @@ func TestStatusFindsEveryOutbox(t *testing.T) {
 			})
 			before := m.stateFiles(t)
 
-			for _, args := range [][]string{{"status"}, {"status", m.dir}, {"status", m.path(delivery)}} {
+			for _, args := range [][]string{{"status"}, {"status", m.dir},
+				{"status", m.path(delivery)}} {
 				out, err := m.run(args...)
 				out = m.block(out)
-				if err != nil || !containsAll(out, []string{m.dir, c.says, "small", "large", "odd", "waiting", "s3share recover --bucket " + x.Bucket, "draft.part", "private"}) ||
+				if err != nil || !containsAll(out, []string{m.dir, c.says, "small", "large", "odd",
+					"waiting", "s3share recover --bucket " + x.Bucket, "draft.part", "private"}) ||
 					containsAny(out, []string{"is delivered", "odd\t"}) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
@@ -77,22 +79,28 @@ func TestStatusFindsEveryOutbox(t *testing.T) {
 				}
 			}
 			out, err := m.run("status", "--json")
-			if err != nil || !containsAll(out, []string{`"daemon": "ended"`, `"state": "sealed"`, m.state}) {
+			if err != nil ||
+				!containsAll(out, []string{`"daemon": "ended"`, `"state": "sealed"`, m.state}) {
 				t.Errorf("status --json: %v\n%s", err, out)
 			}
-			for _, args := range [][]string{{"wait", "--timeout", "100ms"}, {"wait", m.dir}, {"wait", m.path(delivery + "small")}, {"wait", m.path(delivery + "odd\t\n")}} {
+			for _, args := range [][]string{{"wait", "--timeout", "100ms"}, {"wait", m.dir},
+				{"wait", m.path(delivery + "small")}, {"wait", m.path(delivery + "odd\t\n")}} {
 				out, err := m.run(args...)
-				if exitCode(t, err) != 1 || !containsAll(out, []string{"not delivered: ", "its daemon has ended", "s3share recover"}) {
+				if exitCode(t, err) != 1 || !containsAll(out,
+					[]string{"not delivered: ", "its daemon has ended", "s3share recover"}) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
 			}
-			for _, args := range [][]string{{"retry", m.dir}, {"retry", m.path(delivery + "small")}, {"deliver", m.path(delivery + "small")}} {
+			for _, args := range [][]string{{"retry", m.dir}, {"retry", m.path(delivery + "small")},
+				{"deliver", m.path(delivery + "small")}} {
 				out, err := m.run(args...)
-				if exitCode(t, err) != 1 || !containsAll(out, []string{"its daemon has ended", "s3share recover"}) {
+				if exitCode(t, err) != 1 ||
+					!containsAll(out, []string{"its daemon has ended", "s3share recover"}) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
 			}
-			if out, err := m.run("why", m.path(delivery+"small")); err != nil || !containsAll(out, []string{"small: waiting", "its daemon has ended", "s3share recover"}) {
+			if out, err := m.run("why", m.path(delivery+"small")); err != nil || !containsAll(out,
+				[]string{"small: waiting", "its daemon has ended", "s3share recover"}) {
 				t.Errorf("why: %v\n%s", err, out)
 			}
 			for _, name := range []string{"delivered", "never"} {
@@ -110,7 +118,8 @@ func TestStatusFindsEveryOutbox(t *testing.T) {
 			g.when(nil)
 			if c.says == "its daemon has ended" {
 				out, err := m.run("unmount", m.dir)
-				if exitCode(t, err) != 1 || !containsAll(out, []string{"whose daemon was gone", "not delivered: ", "stays in the outbox", "s3share recover"}) {
+				if exitCode(t, err) != 1 || !containsAll(out, []string{"whose daemon was gone",
+					"not delivered: ", "stays in the outbox", "s3share recover"}) {
 					t.Errorf("unmount of the dead mount: %v\n%s", err, out)
 				}
 			}
@@ -179,7 +188,8 @@ func TestDeadMountIsNotNothing(t *testing.T) {
 	<-m.ended
 	m.done = true
 	out, err := m.run("status")
-	if err != nil || !containsAll(out, []string{m.dir, "its daemon has ended", "nothing waits in its outbox", "s3share unmount " + m.dir}) {
+	if err != nil || !containsAll(out, []string{m.dir, "its daemon has ended",
+		"nothing waits in its outbox", "s3share unmount " + m.dir}) {
 		t.Errorf("status: %v\n%s", err, out)
 	}
 	for _, c := range []struct {
@@ -194,11 +204,13 @@ func TestDeadMountIsNotNothing(t *testing.T) {
 		{[]string{"status", m.path(delivery + "a")}, answer{1, []string{"it is not known whether ", "its daemon has ended, and nothing of it waits"}, nil}},
 	} {
 		out, err := m.run(c.args...)
-		if code := exitCode(t, err); code != c.want.code || !containsAll(out, c.want.has) || containsAny(out, c.want.not) {
+		if code := exitCode(t, err); code != c.want.code || !containsAll(out, c.want.has) ||
+			containsAny(out, c.want.not) {
 			t.Errorf("%q ends with %d and says\n%swant %+v", c.args, code, out, c.want)
 		}
 	}
-	if out, err := m.run("unmount", m.dir); err != nil || !strings.Contains(out, "whose daemon was gone") {
+	if out, err := m.run("unmount", m.dir); err != nil ||
+		!strings.Contains(out, "whose daemon was gone") {
 		t.Errorf("unmount: %v\n%s", err, out)
 	}
 	if out, err := m.run("status"); err != nil || m.block(out) != "" {
@@ -218,13 +230,19 @@ func TestUnmountKeepEnds(t *testing.T) {
 		{"S3 is gone", func(w *wire, _ *gateway) { w.cut() }, []string{"nothing is delivered at present: nothing answers at "}},
 		{"the line is dead", func(w *wire, _ *gateway) { w.spoil("timeout", "upstream", map[string]any{"timeout": 0}) }, []string{"no answer from "}},
 		{"S3 fails", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 500, "InternalError") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 500, "InternalError")
+			})
 		}, []string{"nothing is delivered at present: ", "Internal"}},
 		{"S3 throttles", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 503, "SlowDown") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 503, "SlowDown")
+			})
 		}, []string{"nothing is delivered at present: ", "throttling"}},
 		{"credentials expired", func(_ *wire, g *gateway) {
-			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
+			g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+				return refuse(w, r, 403, "ExpiredToken")
+			})
 		}, []string{"nothing is delivered at present: ", "refused the credentials: expired"}},
 		{"one file is tried again for ever", func(_ *wire, g *gateway) {
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
@@ -252,11 +270,13 @@ func TestUnmountKeepEnds(t *testing.T) {
 			if took := time.Since(began); took > 45*time.Second {
 				t.Errorf("unmount --keep took %s", took)
 			}
-			if exitCode(t, err) != 1 || !containsAll(out, append(c.says, "not delivered: \""+delivery+"a\"", "is unmounted, but not all was delivered")) {
+			if exitCode(t, err) != 1 || !containsAll(out, append(c.says,
+				"not delivered: \""+delivery+"a\"", "is unmounted, but not all was delivered")) {
 				t.Errorf("unmount --keep: %v\n%s", err, out)
 			}
 			<-m.ended
-			if out, err := m.run("status"); err != nil || !containsAll(out, []string{m.dir, "not mounted", delivery + "a"}) {
+			if out, err := m.run("status"); err != nil ||
+				!containsAll(out, []string{m.dir, "not mounted", delivery + "a"}) {
 				t.Errorf("status: %v\n%s", err, out)
 			}
 			w.heal()
@@ -301,7 +321,8 @@ func TestInterruptedUnmountSaysHowThingsStand(t *testing.T) {
 			if c.undone {
 				shell(t, `fusermount3 -u "$1" || umount "$1"`, m.dir)
 			}
-			cmd := exec.Command(s3shareBin, append(append([]string{"unmount"}, c.args...), m.dir)...)
+			cmd := exec.Command(s3shareBin,
+				append(append([]string{"unmount"}, c.args...), m.dir)...)
 			cmd.Env = m.env
 			errs, err := cmd.StderrPipe()
 			if err != nil {
@@ -311,7 +332,8 @@ func TestInterruptedUnmountSaysHowThingsStand(t *testing.T) {
 				t.Fatal(err)
 			}
 			lines := bufio.NewScanner(errs)
-			await(t, "the daemon to be asked", func() bool { return strings.Contains(m.log.String(), "an unmount is asked for") })
+			await(t, "the daemon to be asked",
+				func() bool { return strings.Contains(m.log.String(), "an unmount is asked for") })
 			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
@@ -322,16 +344,19 @@ func TestInterruptedUnmountSaysHowThingsStand(t *testing.T) {
 			code := exitCode(t, cmd.Wait())
 			want := []string{"interrupted", "it stays mounted, and goes on delivering"}
 			if c.undone {
-				want = []string{m.dir + " is unmounted, but not all is delivered yet", "goes on delivering", "s3share status"}
+				want = []string{m.dir + " is unmounted, but not all is delivered yet",
+					"goes on delivering", "s3share status"}
 			}
 			if code != 1 || !containsAll(said.String(), want) {
 				t.Errorf("it ended with %d and said\n%swant %q", code, &said, want)
 			}
-			if mounted := strings.Contains(shell(t, "cat /proc/self/mounts"), " "+m.dir+" "); mounted == c.undone {
+			if mounted := strings.Contains(shell(t, "cat /proc/self/mounts"),
+				" "+m.dir+" "); mounted == c.undone {
 				t.Errorf("mounted: %v", mounted)
 			}
 			out, err := m.run("status", m.dir)
-			if draining := strings.Contains(out, "no longer mounted, still delivering"); err != nil || draining != c.undone {
+			if draining := strings.Contains(out,
+				"no longer mounted, still delivering"); err != nil || draining != c.undone {
 				t.Errorf("status: %v\n%s", err, out)
 			}
 			close(held)

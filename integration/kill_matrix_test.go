@@ -37,7 +37,8 @@ var killings = []killing{
 	{
 		name: "write again", policy: "article",
 		do: func(h hand) error {
-			return errors.Join(h.put(h.at("a"), randomBytes(10_000)), h.add(h.at("a"), []byte("more")))
+			return errors.Join(h.put(h.at("a"), randomBytes(10_000)),
+				h.add(h.at("a"), []byte("more")))
 		},
 		at: "journal open, journaled open, journal seal:2, journaled seal:2, delivered",
 	},
@@ -70,28 +71,32 @@ var killings = []killing{
 	{
 		name: "rename of what is owed", policy: "full",
 		do: func(h hand) error {
-			return errors.Join(h.put(h.at("a"), randomBytes(10_000)), h.rename(h.at("a"), h.at("b")))
+			return errors.Join(h.put(h.at("a"), randomBytes(10_000)),
+				h.rename(h.at("a"), h.at("b")))
 		},
 		at: "journal rename, journaled rename, delivered",
 	},
 	{
 		name: "rename over what is owed", policy: "full", before: []string{"b"},
 		do: func(h hand) error {
-			return errors.Join(h.put(h.at("b"), randomBytes(10_000)), h.put(h.at("a"), randomBytes(10_000)), h.rename(h.at("a"), h.at("b")))
+			return errors.Join(h.put(h.at("b"), randomBytes(10_000)),
+				h.put(h.at("a"), randomBytes(10_000)), h.rename(h.at("a"), h.at("b")))
 		},
 		at: "journaled rename, delivered",
 	},
 	{
 		name: "rename of an edit", policy: "full", before: []string{"a"},
 		do: func(h hand) error {
-			return errors.Join(h.add(h.at("a"), randomBytes(10_000)), h.rename(h.at("a"), h.at("b")))
+			return errors.Join(h.add(h.at("a"), randomBytes(10_000)),
+				h.rename(h.at("a"), h.at("b")))
 		},
 		at: "journal rename, journaled rename, delivered, removal noted",
 	},
 	{
 		name: "rename while parts go up", policy: "full",
 		do: func(h hand) error {
-			return errors.Join(h.put(h.at("a"), randomBytes(20*mib)), h.rename(h.at("a"), h.at("b")))
+			return errors.Join(h.put(h.at("a"), randomBytes(20*mib)),
+				h.rename(h.at("a"), h.at("b")))
 		},
 		at: "journal rename, journaled rename, delivered",
 	},
@@ -133,7 +138,8 @@ var killings = []killing{
 	{
 		name: "private name", policy: "article", before: []string{"a"},
 		do: func(h hand) error {
-			return errors.Join(h.put(h.at("a.part"), randomBytes(10_000)), h.rename(h.at("a.part"), h.at("a")))
+			return errors.Join(h.put(h.at("a.part"), randomBytes(10_000)),
+				h.rename(h.at("a.part"), h.at("a")))
 		},
 		at: "journal seal, journaled seal, journal rename, journaled rename, delivered",
 	},
@@ -166,7 +172,8 @@ func (h hand) conflict(key string) error {
 func buildWithFailpoints(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s3share")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "failpoint", "-o", path, "./cmd/s3share")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "failpoint",
+		"-o", path, "./cmd/s3share")
 	cmd.Dir, cmd.Env = moduleDir(t), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building with failpoints: %v\n%s", err, out)
@@ -219,7 +226,8 @@ func (k killing) run(t *testing.T, program, at string) bool {
 		h.is(h.at(name), b)
 	}
 	var err error
-	if h.m, err = x.place(t, client, k.options...).again(t, program, "S3SHARE_FAILPOINT="+at); err != nil {
+	if h.m, err = x.place(t, client, k.options...).again(t, program,
+		"S3SHARE_FAILPOINT="+at); err != nil {
 		t.Fatalf("mount: %v\n%s", err, h.m.log)
 	}
 	if err := k.do(h); err != nil {
@@ -227,7 +235,8 @@ func (k killing) run(t *testing.T, program, at string) bool {
 	}
 	await(t, "the end of the daemon, or of what it owes", func() bool {
 		owed, err := h.m.owed()
-		return h.m.dead() || err == nil && !slices.ContainsFunc(owed, func(f owedFile) bool { return f.State != "private" })
+		return h.m.dead() || err == nil &&
+			!slices.ContainsFunc(owed, func(f owedFile) bool { return f.State != "private" })
 	})
 	if !h.m.dead() {
 		h.m.unmount()

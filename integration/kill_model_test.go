@@ -326,7 +326,8 @@ func (o *model) check(t *testing.T, m *mount) {
 	}
 	for _, pair := range o.either {
 		if !holds(got, pair[0]) && !holds(got, pair[1]) {
-			t.Errorf("a call that was cut off is half done: there is %v, want %v or %v", pick(got, pair[0]), pair[0], pair[1])
+			t.Errorf("a call that was cut off is half done: there is %v, want %v or %v",
+				pick(got, pair[0]), pair[0], pair[1])
 		}
 	}
 	for _, c := range o.beside {

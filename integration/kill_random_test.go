@@ -34,12 +34,14 @@ func TestKilledAnytime(t *testing.T) {
 					t.Fatalf("mount again: %v\n%s", err, m.log)
 				}
 				rnd := rand.New(rand.NewPCG(seed[0], seed[1]+uint64(life)))
-				kill := time.AfterFunc(time.Duration(rnd.IntN(900))*time.Millisecond, func() { _ = m.cmd.Process.Kill() })
+				kill := time.AfterFunc(time.Duration(rnd.IntN(900))*time.Millisecond,
+					func() { _ = m.cmd.Process.Kill() })
 				var programs sync.WaitGroup
 				for i := range 3 {
 					p := &writer{
-						hand: hand{model: o, m: m, prefix: fmt.Sprintf("%s%08x-%d-%d-", delivery, uint32(seed[0]), life, i)},
-						rnd:  rand.New(rand.NewPCG(seed[0], seed[1]+uint64(100*life+i))),
+						hand: hand{model: o, m: m, prefix: fmt.Sprintf("%s%08x-%d-%d-",
+							delivery, uint32(seed[0]), life, i)},
+						rnd: rand.New(rand.NewPCG(seed[0], seed[1]+uint64(100*life+i))),
 					}
 					programs.Go(func() { p.awaitEnd(t, p.run()) })
 				}
@@ -49,7 +51,8 @@ func TestKilledAnytime(t *testing.T) {
 			}
 			o.check(t, m.revive(t))
 			o.mu.Lock()
-			t.Logf("%d files are certain, %d were cut off, %d calls may have been done or not", len(o.now), len(o.cut), len(o.either))
+			t.Logf("%d files are certain, %d were cut off, %d calls may have been done or not",
+				len(o.now), len(o.cut), len(o.either))
 			o.mu.Unlock()
 		})
 	}

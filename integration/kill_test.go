@@ -28,13 +28,16 @@ func TestKill(t *testing.T) {
 	state, cache := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "cache")
 	// What a key holds is told by its length: all of it together would take gigabytes.
 	closed, meant := map[string]int{}, map[string]int{}
-	text := func(key string, size int) []byte { return bytes.Repeat([]byte(key+"\n"), size/len(key)+1) }
+	text := func(key string, size int) []byte {
+		return bytes.Repeat([]byte(key+"\n"), size/len(key)+1)
+	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for n := range kills {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			m := x.in(t).mount(client, "--state-dir", state, "--cache-dir", cache)
 			m.done = true // it is not unmounted, but killed
-			kill := time.AfterFunc(time.Duration(rnd.Int64N(int64(500*time.Millisecond))), func() { _ = m.cmd.Process.Kill() })
+			kill := time.AfterFunc(time.Duration(rnd.Int64N(int64(500*time.Millisecond))),
+				func() { _ = m.cmd.Process.Kill() })
 			defer kill.Stop()
 			for i := 0; ; i++ {
 				key := fmt.Sprintf("%s%d-%d", delivery, n, i)
@@ -60,7 +63,8 @@ func TestKill(t *testing.T) {
 	for key, size := range closed {
 		want := text(key, size)
 		if got, err := x.get(owner, key); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s was closed with %d bytes, and the bucket has %s, %v", key, len(want), brief(got), err)
+			t.Errorf("%s was closed with %d bytes, and the bucket has %s, %v", key,
+				len(want), brief(got), err)
 		}
 	}
 	for key := range x.list() {

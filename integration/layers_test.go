@@ -30,7 +30,8 @@ var layers = []layer{
 
 // rooms are the packages of the command, below those that import them: each may import only
 // those before it.
-var rooms = []string{"hint", "testhome", "service", "manual", "mounts", "config", "recording", "statedir", "control", "ui", "watch", "daemon", "doctor", "demo"}
+var rooms = []string{"hint", "testhome", "service", "manual", "mounts", "config",
+	"recording", "statedir", "control", "ui", "watch", "daemon", "doctor", "demo"}
 
 // roomOf is the place of a package of the command among the rooms, -1 for any other.
 func roomOf(pkg string) int {
@@ -42,7 +43,8 @@ func roomOf(pkg string) int {
 }
 
 func within(pkg string, roots []string) bool {
-	return slices.ContainsFunc(roots, func(root string) bool { return pkg == root || strings.HasPrefix(pkg, root+"/") })
+	return slices.ContainsFunc(roots,
+		func(root string) bool { return pkg == root || strings.HasPrefix(pkg, root+"/") })
 }
 
 // TestLayers keeps the imports one-way: cmd, fs, cache, s3backend.

@@ -13,7 +13,8 @@ func TestLimitChangedLive(t *testing.T) {
 	m := x.mount(client, "--limit-upload", "10K")
 	content := bytes.Repeat([]byte("much "), 1<<20)
 	m.write(delivery+"much.bin", content)
-	await(t, "the file to be on its way", func() bool { return strings.HasPrefix(m.fileState(delivery+"much.bin"), "uploading") })
+	await(t, "the file to be on its way",
+		func() bool { return strings.HasPrefix(m.fileState(delivery+"much.bin"), "uploading") })
 	m.deliver(delivery+"small.txt", []byte("a small file does not wait for it"))
 	for _, c := range []struct{ rate, want string }{
 		{"", "up 10.0 KiB/s, down no limit"},

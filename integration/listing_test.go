@@ -44,7 +44,8 @@ func TestLargeTree(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(keys)
 	if err != nil || !slices.Equal(got, keys) {
-		t.Errorf("%d files and %v, want the %d that were put; the difference: %q", len(got), err, len(keys), differ(got, keys))
+		t.Errorf("%d files and %v, want the %d that were put; the difference: %q",
+			len(got), err, len(keys), differ(got, keys))
 	}
 	for _, key := range []string{"a-1", "b/y/z", "a/1049"} {
 		if got := string(m.read(delivery + "tree/" + key)); got != key {

@@ -104,7 +104,8 @@ func (m *mount) awaitRest() []owedFile {
 	await(m.t, "all that can be delivered", func() bool {
 		left, err = m.owed()
 		return err == nil && !slices.ContainsFunc(left, func(f owedFile) bool {
-			return !slices.Contains([]string{"private", "interrupted", "blocked", "conflict"}, f.State)
+			return !slices.Contains([]string{"private", "interrupted", "blocked", "conflict"},
+				f.State)
 		})
 	})
 	return left

@@ -19,7 +19,8 @@ func TestRenewedCredentials(t *testing.T) {
 	file := filepath.Join(filepath.Dir(m.dir), "credentials")
 	write := func(id, secret string) {
 		t.Helper()
-		text := "[default]\naws_access_key_id = " + id + "\naws_secret_access_key = " + secret + "\n"
+		text := "[default]\naws_access_key_id = " +
+			id + "\naws_secret_access_key = " + secret + "\n"
 		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +28,8 @@ func TestRenewedCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.env = append(m.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE="+file)
+	m.env = append(m.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=",
+		"AWS_SHARED_CREDENTIALS_FILE="+file)
 	write(x.Client.AccessKeyID, x.Client.SecretAccessKey)
 	if err := m.start(filepath.Dir(m.dir)); err != nil {
 		t.Fatalf("%v\n%s", err, m.log)
@@ -43,7 +45,8 @@ func TestRenewedCredentials(t *testing.T) {
 		open = append(open, f)
 	}
 	g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
-		return strings.Contains(r.Header.Get("Authorization"), "Credential="+x.Client.AccessKeyID+"/") && refuse(w, r, 403, "ExpiredToken")
+		return strings.Contains(r.Header.Get("Authorization"),
+			"Credential="+x.Client.AccessKeyID+"/") && refuse(w, r, 403, "ExpiredToken")
 	})
 	for _, f := range open {
 		if _, err := f.WriteString("staged meanwhile"); err != nil {
@@ -54,13 +57,15 @@ func TestRenewedCredentials(t *testing.T) {
 		}
 	}
 	m.awaitSaying("login expired since ", "s3share login "+m.dir)
-	if out, err := m.run("login", m.dir); exitCode(t, err) != 1 || !strings.Contains(out, "refused the credentials: expired") {
+	if out, err := m.run("login", m.dir); exitCode(t, err) != 1 ||
+		!strings.Contains(out, "refused the credentials: expired") {
 		t.Errorf("login with the same keys: %v\n%s", err, out)
 	}
 
 	write(x.Owner.AccessKeyID, "wrong")
 	m.awaitSaying("the secret key is not the access key's")
-	if out, err := m.run("why", m.path(a)); err != nil || !containsAll(out, []string{"SignatureDoesNotMatch", "s3share login"}) {
+	if out, err := m.run("why", m.path(a)); err != nil ||
+		!containsAll(out, []string{"SignatureDoesNotMatch", "s3share login"}) {
 		t.Errorf("why: %v\n%s", err, out)
 	}
 	if direct.head(a) != nil {

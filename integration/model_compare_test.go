@@ -57,7 +57,8 @@ func (r *modelRun) compareTrees(when string) {
 	}
 	for _, p := range slices.Sorted(maps.Keys(want)) {
 		if got[p] == nil {
-			r.fail("absent", "%s: %q is absent from the mount, which shows %q; want %v", when, p, slices.Sorted(maps.Keys(got)), want[p])
+			r.fail("absent", "%s: %q is absent from the mount, which shows %q; want %v",
+				when, p, slices.Sorted(maps.Keys(got)), want[p])
 		}
 		if what := r.attrDiffers(got[p], want[p]); what != "" {
 			r.fail(what+" in the end", "%s: %q is a %v, want a %v", when, p, got[p], want[p])
@@ -134,7 +135,8 @@ func (r *modelRun) interrupted() []string {
 func (r *modelRun) deliverInterrupted() (some bool) {
 	for _, p := range r.interrupted() {
 		some = true
-		if state, err := xattr(r.real.path(p), "user.s3share.state"); err != nil || state != "interrupted" {
+		if state, err := xattr(r.real.path(p), "user.s3share.state"); err != nil ||
+			state != "interrupted" {
 			r.fail("state", "the state of %q is %q, %v, want interrupted", p, state, err)
 		}
 		r.complete(r.plain.readAll(p).data)
@@ -172,7 +174,8 @@ func (r *modelRun) compareBucket(when string) {
 			continue
 		}
 		if _, ok := got[key]; !ok {
-			r.fail("lost", "%s: S3 has no %q, which holds %d bytes; it has %q", when, key, want[p].size, slices.Sorted(maps.Keys(got)))
+			r.fail("lost", "%s: S3 has no %q, which holds %d bytes; it has %q", when,
+				key, want[p].size, slices.Sorted(maps.Keys(got)))
 		}
 		b, err := r.l.direct.readable(key)
 		if err != nil {
@@ -190,7 +193,8 @@ func (r *modelRun) compareBucket(when string) {
 		}
 	}
 	if len(got) > 0 {
-		r.fail("left at S3", "%s: S3 has %q, which should not be there; there is %q", when, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		r.fail("left at S3", "%s: S3 has %q, which should not be there; there is %q",
+			when, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 	// An upload that was given up is aborted a second after its last part, in the background.
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
@@ -272,10 +276,12 @@ func (r *modelRun) clean() {
 		}
 	}
 	if len(left) > 0 {
-		r.fail("left after removal", "after the removal of all S3 still has %q", slices.Sorted(maps.Keys(left)))
+		r.fail("left after removal", "after the removal of all S3 still has %q",
+			slices.Sorted(maps.Keys(left)))
 	}
 	if a := r.real.lstat(""); a.errno != unix.ENOENT {
-		r.fail("back after removal", "after the removal of all, the directory is there: %v", a.brief())
+		r.fail("back after removal",
+			"after the removal of all, the directory is there: %v", a.brief())
 	}
 }
 
@@ -318,7 +324,8 @@ func (x *exchange) readable(key string) ([]byte, error) {
 		return nil, err
 	}
 	for _, g := range acl.Grants {
-		if g.Grantee != nil && aws.ToString(g.Grantee.ID) == x.Owner.AccountID && g.Permission == types.PermissionFullControl {
+		if g.Grantee != nil && aws.ToString(g.Grantee.ID) == x.Owner.AccountID &&
+			g.Permission == types.PermissionFullControl {
 			return b, nil
 		}
 	}

@@ -12,14 +12,17 @@ import (
 // could not be written is interrupted.
 
 // diskErrors are the errors that a disk has.
-var diskErrors = map[string]unix.Errno{"ENOSPC": unix.ENOSPC, "EIO": unix.EIO, "EDQUOT": unix.EDQUOT}
+var diskErrors = map[string]unix.Errno{"ENOSPC": unix.ENOSPC,
+	"EIO": unix.EIO, "EDQUOT": unix.EDQUOT}
 
 // diskOperations are drawn in modes with a disk that fails.
 var diskOperations = map[string]modelOperation{
 	"diskfault": {10, func(g *drawing) step {
 		return step{
-			to:  g.one("write", "fsync", "create|mkdir", "rename", "unlink", "truncate|allocate", "read|open", "fsyncdir", ""),
-			off: int64(oneOf(g, 0, 0, 0, 1, 2, 5)), n: int64(oneOf(g, 1, 1, 2, 3, 10)), opt: g.one("ENOSPC", "EIO", "EDQUOT", "short"),
+			to: g.one("write", "fsync", "create|mkdir", "rename", "unlink", "truncate|allocate",
+				"read|open", "fsyncdir", ""),
+			off: int64(oneOf(g, 0, 0, 0, 1, 2, 5)), n: int64(oneOf(g, 1, 1, 2, 3, 10)),
+			opt: g.one("ENOSPC", "EIO", "EDQUOT", "short"),
 		}
 	}, func(r *modelRun, s step) {
 		rule := diskRule{Ops: s.to, Skip: int(s.off), Times: int(s.n), Errno: diskErrors[s.opt]}
@@ -32,8 +35,9 @@ var diskOperations = map[string]modelOperation{
 	"diskheal": {2, func(g *drawing) step { return step{} }, func(r *modelRun, _ step) { r.healDisk() }},
 }
 
-// refusedTruncate notes that the disk has refused to truncate a file by its name. Its content is what
-// it was. docs/semantics.md, Refused writers: if it was waiting, or open for writing, it is interrupted.
+// refusedTruncate notes that the disk has refused to truncate a file by its name. Its content is
+// what it was. docs/semantics.md, Refused writers: if it was waiting, or open for writing, it is
+// interrupted.
 func (r *modelRun) refusedTruncate(p string) {
 	if !r.wasExcused || r.diskErrno == 0 {
 		return
@@ -44,8 +48,8 @@ func (r *modelRun) refusedTruncate(p string) {
 }
 
 // refusedClose notes that the disk has refused to close a file: it is interrupted. What was written
-// to it through a memory map may be refused only then. If nothing else was written, the file may be as
-// it was.
+// to it through a memory map may be refused only then. If nothing else was written, the file may be
+// as it was.
 func (r *modelRun) refusedClose(slot int) {
 	of := r.slots[slot]
 	of.file.cut, of.file.refused = true, true

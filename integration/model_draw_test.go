@@ -65,7 +65,8 @@ func (g *drawing) anyName() string {
 		case 1:
 			b = append(b, byte(g.within(1, 0x7f)))
 		default:
-			b = utf8.AppendRune(b, rune(oneOf(g, g.within(1, 0x7ff), g.within(0x800, 0xffff), g.within(0x10000, utf8.MaxRune))))
+			b = utf8.AppendRune(b, rune(oneOf(g, g.within(1, 0x7ff), g.within(0x800, 0xffff),
+				g.within(0x10000, utf8.MaxRune))))
 		}
 	}
 	name := strings.ReplaceAll(string(b), "/", "|")
@@ -165,7 +166,8 @@ func (g *drawing) size() int64 {
 	case 148:
 		return 200_001
 	}
-	return int64(oneOf(g, 1, 0, 10, 100, g.within(1, 5000), 4095, 4096, 4097, 60<<10, 60<<10+1, 65536))
+	return int64(oneOf(g, 1, 0, 10, 100, g.within(1, 5000), 4095,
+		4096, 4097, 60<<10, 60<<10+1, 65536))
 }
 
 func (g *drawing) offset() int64 {
@@ -184,7 +186,8 @@ func (g *drawing) seed() uint64 {
 }
 
 func (g *drawing) permissions() uint32 {
-	return oneOf[uint32](g, 0o644, 0o600, 0o755, 0o444, 0o666, 0o777, 0o640, 0o700, 0o400, 0o200, 0o111, 0)
+	return oneOf[uint32](g, 0o644, 0o600, 0o755, 0o444, 0o666,
+		0o777, 0o640, 0o700, 0o400, 0o200, 0o111, 0)
 }
 
 func (g *drawing) createMode() uint32 {
@@ -194,10 +197,12 @@ func (g *drawing) createMode() uint32 {
 // time is a file time that is not near now.
 func (g *drawing) time() time.Time {
 	sec := oneOf[int64](g,
-		1_000_000_000, 0, 1, -1, 981_173_106, 315_532_800, 315_532_799, 2_147_483_647, 2_147_483_648,
+		1_000_000_000, 0, 1, -1, 981_173_106, 315_532_800, 315_532_799,
+		2_147_483_647, 2_147_483_648,
 		4_294_967_295, 4_294_967_296, 4_500_000_000, -1_000_000_000, -2_000_000_000,
 	)
-	return time.Unix(sec, oneOf[int64](g, 0, 0, 500_000_000, 789_000_000, 123_456_789, 999_999_999, 1))
+	return time.Unix(sec,
+		oneOf[int64](g, 0, 0, 500_000_000, 789_000_000, 123_456_789, 999_999_999, 1))
 }
 
 // options are some of these.

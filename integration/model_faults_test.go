@@ -43,12 +43,14 @@ var faultyRequests = []string{
 // faultOperations are drawn in modes with faults alone.
 var faultOperations = map[string]modelOperation{
 	"fault": {8, func(g *drawing) step {
-		return step{to: g.one(faultyRequests...), n: int64(g.within(1, maxHidden)), opt: g.one(hidden...)}
+		return step{to: g.one(faultyRequests...),
+			n: int64(g.within(1, maxHidden)), opt: g.one(hidden...)}
 	}, func(r *modelRun, s step) {
 		r.setFaults(&faultRule{op: s.to, times: s.n, fault: bucketFault(s.opt)}, r.refused)
 	}},
 	"refuse": {1, func(g *drawing) step {
-		return step{to: g.one("PutObject", "PutObject|CopyObject", "DeleteObject|DeleteObjects", "CreateMultipartUpload|UploadPart"), opt: g.one(refusals...)}
+		return step{to: g.one("PutObject", "PutObject|CopyObject", "DeleteObject|DeleteObjects",
+			"CreateMultipartUpload|UploadPart"), opt: g.one(refusals...)}
 	}, func(r *modelRun, s step) {
 		if r.l.mode.sync && (s.opt == "503" || s.opt == "reset") {
 			s.opt = "400" // a close would wait for two minutes
@@ -107,7 +109,8 @@ func (r *modelRun) refusedWrite(slot int) {
 	}
 	name := fmt.Sprintf("/proc/self/fd/%d", r.real.files[slot])
 	got, err := os.ReadFile(name)
-	for deadline := time.Now().Add(patience); err != nil && r.refused != nil && r.refusedBy == away && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); err != nil && r.refused != nil &&
+		r.refusedBy == away && time.Now().Before(deadline); {
 		r.heal()
 		got, err = os.ReadFile(name)
 	}
@@ -133,7 +136,8 @@ func (r *modelRun) refusedWrite(slot int) {
 	}
 	// It was changed at this time, or not at all.
 	now := r.real.fstat(slot)
-	if now.errno == 0 && (r.sameTime(now.attr.mtime, was) || r.sameTime(now.attr.mtime, time.Now())) {
+	if now.errno == 0 &&
+		(r.sameTime(now.attr.mtime, was) || r.sameTime(now.attr.mtime, time.Now())) {
 		setTime(plain, now.attr.mtime)
 	}
 }
@@ -155,7 +159,8 @@ func TestFaultRules(t *testing.T) {
 			x, g := direct.in(t).through(t)
 			x.api = map[party]*s3.Client{client: x.plainClient(x.Client, 1)}
 			key := delivery + c.fault
-			g.rules(faultRule{op: "PutObject", key: "/" + key, skip: 1, times: 1, fault: bucketFault(c.fault)})
+			g.rules(faultRule{op: "PutObject", key: "/" + key, skip: 1, times: 1,
+				fault: bucketFault(c.fault)})
 			if _, err := x.tryPut(client, key+"-other", []byte("other"), true); err != nil {
 				t.Errorf("a request that the rule does not match: %v", err)
 			}

@@ -63,7 +63,8 @@ type modelStats struct {
 
 func (s *modelStats) String() string {
 	return fmt.Sprintf("%d sequences, %d operations, %d kills, %d remounts, %d faults, %d failures",
-		s.sequences.Load(), s.steps.Load(), s.kills.Load(), s.remounts.Load(), s.faults.Load(), s.failed.Load())
+		s.sequences.Load(), s.steps.Load(), s.kills.Load(), s.remounts.Load(),
+		s.faults.Load(), s.failed.Load())
 }
 
 // laneNumber keeps the names of all lanes' directories apart: programs that hold
@@ -100,7 +101,8 @@ func (l *lane) renew() {
 	options := append([]string{"--memory", "16MiB"}, l.mode.options...)
 	if l.disk != nil {
 		base := filepath.Join(l.disk.dir, fmt.Sprint(laneNumber.Add(1)))
-		options = append(options, "--state-dir", filepath.Join(base, "state"), "--cache-dir", filepath.Join(base, "cache"))
+		options = append(options, "--state-dir", filepath.Join(base, "state"), "--cache-dir",
+			filepath.Join(base, "cache"))
 	}
 	l.m = l.mount(l.x, l.g, client, options)
 	if l.mode.parties {

@@ -28,9 +28,11 @@ func mustRefuseName(p string) []excuse {
 	_, name := splitPath(p)
 	switch {
 	case !utf8.ValidString(name):
-		return []excuse{{errnos: []unix.Errno{unix.EILSEQ}, why: "no key has this name", must: true}}
+		return []excuse{{errnos: []unix.Errno{unix.EILSEQ},
+			why: "no key has this name", must: true}}
 	case strings.Contains(strings.ReplaceAll(name, escapeOfSign, ""), escapeSign):
-		return []excuse{{errnos: []unix.Errno{unix.EINVAL}, why: "no new key is shown under this name", must: true}}
+		return []excuse{{errnos: []unix.Errno{unix.EINVAL},
+			why: "no new key is shown under this name", must: true}}
 	}
 	return nil
 }

@@ -115,7 +115,8 @@ func (r *modelRun) awaitRefusals() {
 		busy := false
 		for _, st := range listed.Pending {
 			_, ours := r.removed[st.Key]
-			busy = busy || ours && r.l.rights.delete && st.State == outbox.Removing && !r.setAside(st.Key)
+			busy = busy ||
+				ours && r.l.rights.delete && st.State == outbox.Removing && !r.setAside(st.Key)
 		}
 		if !busy || time.Now().After(deadline) {
 			break
@@ -142,7 +143,8 @@ func (r *modelRun) showAgain(key string) {
 	}
 	// The kernel may still know for a second that there is no such name.
 	a := r.real.lstat(f.path)
-	for deadline := time.Now().Add(patience); a.errno == unix.ENOENT && time.Now().Before(deadline); a = r.real.lstat(f.path) {
+	for deadline := time.Now().Add(patience); a.errno == unix.ENOENT &&
+		time.Now().Before(deadline); a = r.real.lstat(f.path) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if a.errno != 0 {
@@ -171,7 +173,8 @@ func (r *modelRun) shownBytes(p string, last []byte) []byte {
 		return last
 	}
 	if r.l.rights.delete || !r.isWhole(now.data) {
-		r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s", p, difference(now.data, last))
+		r.fail("bytes shown again", "%q, which S3 did not let be deleted, reads %s",
+			p, difference(now.data, last))
 	}
 	return now.data
 }

@@ -24,10 +24,12 @@ func init() { // a map that parseStep looks into, too
 	operations = map[string]modelOperation{
 		// What programs do to a file by its name.
 		"put": {12, func(g *drawing) step {
-			return step{path: g.path(), n: g.size(), seed: g.seed(), mode: g.createMode(), opt: g.options("fsync", "excl", "chunks", "utimes")}
+			return step{path: g.path(), n: g.size(), seed: g.seed(), mode: g.createMode(),
+				opt: g.options("fsync", "excl", "chunks", "utimes")}
 		}, (*modelRun).doPut},
 		"append": {5, func(g *drawing) step {
-			return step{path: g.path(), n: g.size(), seed: g.seed(), opt: g.options("create", "fsync")}
+			return step{path: g.path(), n: g.size(), seed: g.seed(),
+				opt: g.options("create", "fsync")}
 		}, func(r *modelRun, s step) {
 			flags := unix.O_WRONLY | unix.O_APPEND
 			if s.has("create") {
@@ -40,7 +42,8 @@ func init() { // a map that parseStep looks into, too
 			}
 		}},
 		"edit": {5, func(g *drawing) step {
-			return step{path: g.path(), off: g.offset(), n: g.size(), seed: g.seed(), opt: g.options("rdwr", "fsync")}
+			return step{path: g.path(), off: g.offset(), n: g.size(), seed: g.seed(),
+				opt: g.options("rdwr", "fsync")}
 		}, func(r *modelRun, s step) {
 			flags := unix.O_WRONLY
 			if s.has("rdwr") {
@@ -53,7 +56,8 @@ func init() { // a map that parseStep looks into, too
 			}
 		}},
 		"map": {2, func(g *drawing) step {
-			return step{path: g.path(), off: g.offset(), n: g.size(), seed: g.seed(), opt: g.options("msync", "closefirst")}
+			return step{path: g.path(), off: g.offset(), n: g.size(), seed: g.seed(),
+				opt: g.options("msync", "closefirst")}
 		}, (*modelRun).doMap},
 		"truncate": {3, func(g *drawing) step { return step{path: g.path(), n: g.offset()} }, (*modelRun).doTruncate},
 		"copy":     {2, func(g *drawing) step { return step{path: g.path(), to: g.path()} }, (*modelRun).doCopy},
@@ -91,58 +95,84 @@ func init() { // a map that parseStep looks into, too
 
 		// Open files, kept across other steps.
 		"open": {8, func(g *drawing) step {
-			return step{slot: g.slot(), path: g.path(), mode: g.createMode(), opt: g.one("r", "w", "rw", "a", "ra") + g.sometimes(2, ",create") + g.sometimes(5, ",excl") + g.sometimes(4, ",trunc")}
+			return step{slot: g.slot(), path: g.path(), mode: g.createMode(),
+				opt: g.one("r", "w", "rw", "a", "ra") + g.sometimes(2, ",create") + g.sometimes(5,
+					",excl") + g.sometimes(4, ",trunc")}
 		}, (*modelRun).doOpen},
-		"fwrite": {8, func(g *drawing) step { return step{slot: g.slot(), n: g.size(), seed: g.seed()} }, onOpen(func(r *modelRun, s step) {
+		"fwrite": {8, func(g *drawing) step {
+			return step{slot: g.slot(), n: g.size(), seed: g.seed()}
+		}, onOpen(func(r *modelRun, s step) {
 			r.write(s.slot, s.data())
 		})},
-		"fpwrite": {5, func(g *drawing) step { return step{slot: g.slot(), off: g.offset(), n: g.size(), seed: g.seed()} }, onOpen(func(r *modelRun, s step) {
+		"fpwrite": {5, func(g *drawing) step {
+			return step{slot: g.slot(), off: g.offset(), n: g.size(), seed: g.seed()}
+		}, onOpen(func(r *modelRun, s step) {
 			r.pwrite(s.slot, s.data(), s.off)
 		})},
-		"fread": {4, func(g *drawing) step { return step{slot: g.slot(), off: g.offset(), n: g.size()} }, onOpen(func(r *modelRun, s step) {
-			r.both(fmt.Sprintf("pread(%d, %d, %d)", s.slot, s.n, s.off), nil, func(w *world) result { return w.pread(s.slot, int(s.n), s.off) })
-		})},
-		"fstat": {2, func(g *drawing) step { return step{slot: g.slot()} }, onOpen(func(r *modelRun, s step) {
-			r.both(fmt.Sprintf("fstat(%d)", s.slot), nil, func(w *world) result { return w.fstat(s.slot) })
-		})},
-		"ftruncate": {3, func(g *drawing) step { return step{slot: g.slot(), n: g.offset()} }, onOpen(func(r *modelRun, s step) {
-			_, ok := r.both(fmt.Sprintf("ftruncate(%d, %d)", s.slot, s.n), nil, func(w *world) result {
-				return failed(uninterruptedly(func() error { return unix.Ftruncate(w.files[s.slot], s.n) }))
-			})
-			r.wrote(s.slot, ok)
-		})},
-		"fallocate": {2, func(g *drawing) step {
-			return step{slot: g.slot(), off: g.offset(), n: g.size() + 1, opt: g.one("", "keep", "punch")}
+		"fread": {4, func(g *drawing) step {
+			return step{slot: g.slot(), off: g.offset(), n: g.size()}
 		}, onOpen(func(r *modelRun, s step) {
-			mode := map[string]uint32{"": 0, "keep": unix.FALLOC_FL_KEEP_SIZE, "punch": unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE}[s.opt]
-			_, ok := r.both(fmt.Sprintf("fallocate(%d, %d, %d, %d)", s.slot, mode, s.off, s.n), nil, func(w *world) result {
-				return failed(uninterruptedly(func() error { return unix.Fallocate(w.files[s.slot], mode, s.off, s.n) }))
-			})
+			r.both(fmt.Sprintf("pread(%d, %d, %d)", s.slot, s.n, s.off),
+				nil, func(w *world) result { return w.pread(s.slot, int(s.n), s.off) })
+		})},
+		"fstat": {2, func(g *drawing) step { return step{slot: g.slot()} },
+			onOpen(func(r *modelRun, s step) {
+				r.both(fmt.Sprintf("fstat(%d)", s.slot),
+					nil, func(w *world) result { return w.fstat(s.slot) })
+			})},
+		"ftruncate": {3, func(g *drawing) step { return step{slot: g.slot(), n: g.offset()} },
+			onOpen(func(r *modelRun, s step) {
+				_, ok := r.both(fmt.Sprintf("ftruncate(%d, %d)", s.slot, s.n),
+					nil, func(w *world) result {
+						return failed(uninterruptedly(func() error {
+							return unix.Ftruncate(w.files[s.slot], s.n)
+						}))
+					})
+				r.wrote(s.slot, ok)
+			})},
+		"fallocate": {2, func(g *drawing) step {
+			return step{slot: g.slot(), off: g.offset(), n: g.size() + 1,
+				opt: g.one("", "keep", "punch")}
+		}, onOpen(func(r *modelRun, s step) {
+			mode := map[string]uint32{"": 0, "keep": unix.FALLOC_FL_KEEP_SIZE,
+				"punch": unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE}[s.opt]
+			_, ok := r.both(fmt.Sprintf("fallocate(%d, %d, %d, %d)", s.slot, mode, s.off, s.n),
+				nil, func(w *world) result {
+					return failed(uninterruptedly(func() error {
+						return unix.Fallocate(w.files[s.slot], mode, s.off, s.n)
+					}))
+				})
 			r.wrote(s.slot, ok)
 		})},
 		"fsync": {3, func(g *drawing) step { return step{slot: g.slot()} }, onOpen(func(r *modelRun, s step) { r.fsync(s.slot) })},
-		"fchmod": {1, func(g *drawing) step { return step{slot: g.slot(), mode: g.permissions()} }, onOpen(func(r *modelRun, s step) {
-			r.both(fmt.Sprintf("fchmod(%d, %#o)", s.slot, s.mode), nil, func(w *world) result {
-				return failed(uninterruptedly(func() error { return unix.Fchmod(w.files[s.slot], s.mode) }))
-			})
-		})},
+		"fchmod": {1, func(g *drawing) step { return step{slot: g.slot(), mode: g.permissions()} },
+			onOpen(func(r *modelRun, s step) {
+				r.both(fmt.Sprintf("fchmod(%d, %#o)", s.slot, s.mode), nil, func(w *world) result {
+					return failed(uninterruptedly(func() error {
+						return unix.Fchmod(w.files[s.slot], s.mode)
+					}))
+				})
+			})},
 		"close":   {8, func(g *drawing) step { return step{slot: g.slot()} }, onOpen(func(r *modelRun, s step) { r.close(s.slot) })},
 		"opendir": {2, func(g *drawing) step { return step{slot: g.dirSlot(), path: g.dir()} }, (*modelRun).doOpenDir},
-		"rewinddir": {3, func(g *drawing) step { return step{slot: g.dirSlot()} }, func(r *modelRun, s step) {
-			if r.plain.dirs[s.slot] >= 0 {
-				r.both(fmt.Sprintf("rewinddir(%d)", s.slot), nil, func(w *world) result { return w.rewindDir(s.slot) })
-			}
-		}},
-		"fsyncdir": {1, func(g *drawing) step { return step{path: g.dir()} }, func(r *modelRun, s step) {
-			r.both(fmt.Sprintf("fsync of directory (%q)", s.path), nil, func(w *world) result {
-				fd, err := w.openFD(s.path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-				if err != nil {
-					return failed(err)
+		"rewinddir": {3, func(g *drawing) step { return step{slot: g.dirSlot()} },
+			func(r *modelRun, s step) {
+				if r.plain.dirs[s.slot] >= 0 {
+					r.both(fmt.Sprintf("rewinddir(%d)", s.slot),
+						nil, func(w *world) result { return w.rewindDir(s.slot) })
 				}
-				defer unix.Close(fd)
-				return failed(uninterruptedly(func() error { return unix.Fsync(fd) }))
-			})
-		}},
+			}},
+		"fsyncdir": {1, func(g *drawing) step { return step{path: g.dir()} },
+			func(r *modelRun, s step) {
+				r.both(fmt.Sprintf("fsync of directory (%q)", s.path), nil, func(w *world) result {
+					fd, err := w.openFD(s.path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+					if err != nil {
+						return failed(err)
+					}
+					defer unix.Close(fd)
+					return failed(uninterruptedly(func() error { return unix.Fsync(fd) }))
+				})
+			}},
 	}
 	maps.Copy(operations, lifeOperations)
 	maps.Copy(operations, faultOperations)
@@ -220,9 +250,12 @@ func (r *modelRun) doTruncate(s step) {
 			}
 		}
 	}
-	_, did := r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n), r.mayRefuseOpen(s.path, 0), func(w *world) result {
-		return failed(uninterruptedly(func() error { return unix.Truncate(w.path(s.path), s.n) }))
-	})
+	_, did := r.both(fmt.Sprintf("truncate(%q, %d)", s.path, s.n),
+		r.mayRefuseOpen(s.path, 0), func(w *world) result {
+			return failed(uninterruptedly(func() error {
+				return unix.Truncate(w.path(s.path), s.n)
+			}))
+		})
 	r.refusedTruncate(s.path)
 	if did && ok && a.kind == unix.S_IFREG && a.size != s.n {
 		if f := r.fileOf(a); f.writers > 0 { // it is changed while a program has it open
@@ -251,17 +284,19 @@ func (r *modelRun) doMap(s step) {
 		copy(whole[s.off:], b)
 		r.complete(whole)
 	}
-	_, ok = r.both(fmt.Sprintf("mmap(%d, %d to %d)", shortSlot, start, end), nil, func(w *world) result {
-		var err error
-		w.maps, err = unix.Mmap(w.files[shortSlot], start, int(end-start), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		if err == nil {
-			err = touchWith(w.maps[s.off-start:], b)
-		}
-		if err == nil && s.has("msync") {
-			err = unix.Msync(w.maps, unix.MS_SYNC)
-		}
-		return failed(err)
-	})
+	_, ok = r.both(fmt.Sprintf("mmap(%d, %d to %d)", shortSlot, start, end),
+		nil, func(w *world) result {
+			var err error
+			w.maps, err = unix.Mmap(w.files[shortSlot], start, int(end-start),
+				unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+			if err == nil {
+				err = touchWith(w.maps[s.off-start:], b)
+			}
+			if err == nil && s.has("msync") {
+				err = unix.Msync(w.maps, unix.MS_SYNC)
+			}
+			return failed(err)
+		})
 	r.wrote(shortSlot, ok)
 	r.slots[shortSlot].file.mapped = true
 	unmap := func() {
@@ -282,14 +317,15 @@ func (r *modelRun) doCopy(s step) {
 	if from.errno != 0 || !r.open(shortSlot, s.to, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC, 0o644) {
 		return
 	}
-	r.both(fmt.Sprintf("copy_file_range(%q, %q)", s.path, s.to), r.mayRefuseRead(s.path), func(w *world) result {
-		fd, err := w.openFD(s.path, unix.O_RDONLY, 0)
-		if err != nil {
-			return failed(err)
-		}
-		defer unix.Close(fd)
-		return copyAll(w.files[shortSlot], fd)
-	})
+	r.both(fmt.Sprintf("copy_file_range(%q, %q)", s.path, s.to),
+		r.mayRefuseRead(s.path), func(w *world) result {
+			fd, err := w.openFD(s.path, unix.O_RDONLY, 0)
+			if err != nil {
+				return failed(err)
+			}
+			defer unix.Close(fd)
+			return copyAll(w.files[shortSlot], fd)
+		})
 	r.close(shortSlot)
 }
 
@@ -297,7 +333,9 @@ func (r *modelRun) doCopy(s step) {
 func copyAll(to, from int) result {
 	all := 0
 	for {
-		n, err := uninterrupted(func() (int, error) { return unix.CopyFileRange(from, nil, to, nil, 1<<20, 0) })
+		n, err := uninterrupted(func() (int, error) {
+			return unix.CopyFileRange(from, nil, to, nil, 1<<20, 0)
+		})
 		if err != nil {
 			return failed(err)
 		}
@@ -309,7 +347,8 @@ func copyAll(to, from int) result {
 }
 
 // savePatterns are the ways in which programs save a file.
-var savePatterns = []string{"inplace", "temporary", "private", "backup", "backupcopy", "autosave", "unlinkfirst", "sed"}
+var savePatterns = []string{"inplace", "temporary", "private", "backup", "backupcopy",
+	"autosave", "unlinkfirst", "sed"}
 
 // doSave replaces what a file holds.
 func (r *modelRun) doSave(s step) {
@@ -435,7 +474,8 @@ func (r *modelRun) doOpenDir(s step) {
 		return failed(err)
 	})
 	if ok {
-		r.both(fmt.Sprintf("readdir(%d)", s.slot), nil, func(w *world) result { return readDirFD(w.dirs[s.slot]) })
+		r.both(fmt.Sprintf("readdir(%d)", s.slot),
+			nil, func(w *world) result { return readDirFD(w.dirs[s.slot]) })
 	}
 }
 

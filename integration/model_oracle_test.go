@@ -44,7 +44,8 @@ func (r *modelRun) whereDelivered(granted bool, why string, names ...string) []e
 	if granted {
 		return nil
 	}
-	return []excuse{{errnos: []unix.Errno{unix.EACCES}, why: why, holds: func() bool { return slices.ContainsFunc(names, r.atS3) }}}
+	return []excuse{{errnos: []unix.Errno{unix.EACCES}, why: why,
+		holds: func() bool { return slices.ContainsFunc(names, r.atS3) }}}
 }
 
 func (r *modelRun) mayRefuseRemoval(p string) []excuse {
@@ -54,8 +55,11 @@ func (r *modelRun) mayRefuseRemoval(p string) []excuse {
 func (r *modelRun) mayRefuseRename(from, to string) []excuse {
 	may := r.whereDelivered(r.l.rights.delete, "the policy grants no delete", from, to)
 	if a, ok := r.plainAttr(from); ok && a.kind == unix.S_IFDIR {
-		may = append(may, excuse{errnos: []unix.Errno{unix.EIO}, why: "S3 keeps an object until its file is delivered under " +
-			"a new name, and localbucket has nothing below an object", holds: func() bool { return r.isObject(to) }})
+		may = append(may, excuse{errnos: []unix.Errno{unix.EIO},
+			why: "S3 keeps an object until its file is delivered under " +
+				"a new name, and localbucket has nothing below an object", holds: func() bool {
+				return r.isObject(to)
+			}})
 	}
 	return may
 }

@@ -86,8 +86,10 @@ func (l *lane) newPartiesRun(name string) *partiesRun {
 			client: newWorld("client", l.m.path(strings.TrimSuffix(delivery, "/"))),
 			owner:  newWorld("owner", l.other.path(strings.TrimSuffix(delivery, "/"))),
 		},
-		open: map[int]partyFile{}, versions: map[string]map[string][]string{}, shown: map[party]map[string]bool{client: {}, owner: {}},
-		local: map[party]map[string][]string{client: {}, owner: {}}, closed: map[string]string{}, excused: map[string]string{},
+		open: map[int]partyFile{}, versions: map[string]map[string][]string{},
+		shown: map[party]map[string]bool{client: {}, owner: {}},
+		local: map[party]map[string][]string{client: {},
+			owner: {}}, closed: map[string]string{}, excused: map[string]string{},
 		touched: map[string]map[party]bool{}, refused: map[string]party{},
 		edited: map[party]map[string]bool{client: {}, owner: {}},
 	}
@@ -301,7 +303,9 @@ func (p *partiesRun) append(by party, path string, flags int) bool {
 
 func (p *partiesRun) rename(by party, from, to string) bool {
 	w := p.worlds[by]
-	err := uninterruptedly(func() error { return unix.Rename(w.path(p.name(from)), w.path(p.name(to))) })
+	err := uninterruptedly(func() error {
+		return unix.Rename(w.path(p.name(from)), w.path(p.name(to)))
+	})
 	if !p.call(by, fmt.Sprintf("rename %q to %q", from, to), err) {
 		return false
 	}
@@ -328,7 +332,8 @@ func (p *partiesRun) rename(by party, from, to string) bool {
 
 func (p *partiesRun) unlink(by party, path string) bool {
 	w := p.worlds[by]
-	if !p.call(by, fmt.Sprintf("unlink %q", path), uninterruptedly(func() error { return unix.Unlink(w.path(p.name(path))) })) {
+	if !p.call(by, fmt.Sprintf("unlink %q", path),
+		uninterruptedly(func() error { return unix.Unlink(w.path(p.name(path))) })) {
 		return false
 	}
 	p.mu.Lock()
@@ -350,9 +355,11 @@ func (p *partiesRun) change(path string, b []byte) {
 			cancel()
 			return
 		} else if b == nil {
-			_, err = p.l.direct.api[owner].DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.l.direct.Bucket, Key: &key, IfMatch: &etag})
+			_, err = p.l.direct.api[owner].DeleteObject(ctx,
+				&s3.DeleteObjectInput{Bucket: &p.l.direct.Bucket, Key: &key, IfMatch: &etag})
 		} else {
-			in := &s3.PutObjectInput{Bucket: &p.l.direct.Bucket, Key: &key, Body: bytes.NewReader(b)}
+			in := &s3.PutObjectInput{Bucket: &p.l.direct.Bucket,
+				Key: &key, Body: bytes.NewReader(b)}
 			if in.IfMatch = &etag; etag == "" {
 				in.IfMatch, in.IfNoneMatch = nil, aws.String("*")
 			}
@@ -388,7 +395,8 @@ func (p *partiesRun) change(path string, b []byte) {
 func (p *partiesRun) object(key string) ([]byte, string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := p.l.direct.api[owner].GetObject(ctx, &s3.GetObjectInput{Bucket: &p.l.direct.Bucket, Key: &key})
+	out, err := p.l.direct.api[owner].GetObject(ctx,
+		&s3.GetObjectInput{Bucket: &p.l.direct.Bucket, Key: &key})
 	if status(err) == 404 {
 		return nil, ""
 	}
@@ -447,7 +455,8 @@ func (p *partiesRun) finish() {
 	}
 	for _, mark := range slices.Sorted(maps.Keys(p.closed)) {
 		if !kept[mark] && p.excused[mark] == "" {
-			p.fail("lost", "%s is lost, which was written by %s; S3 has %q", mark, p.closed[mark], slices.Sorted(maps.Keys(kept)))
+			p.fail("lost", "%s is lost, which was written by %s; S3 has %q", mark,
+				p.closed[mark], slices.Sorted(maps.Keys(kept)))
 		}
 	}
 }
@@ -459,7 +468,8 @@ var notDelivered = regexp.MustCompile(`not delivered: "([^"]*)" \([^)]*\): (.*)`
 func (p *partiesRun) quiet(by party, m *mount) {
 	out, err := m.run("wait", "--timeout", patience.String(), m.dir)
 	p.note("%s s3share wait: %v %s", by, err, strings.TrimSpace(out))
-	told := strings.Contains(out, "beside the other party's version") || strings.Contains(out, "conflict: ")
+	told := strings.Contains(out, "beside the other party's version") ||
+		strings.Contains(out, "conflict: ")
 	var left []string // that nothing explains
 	for _, m := range notDelivered.FindAllStringSubmatch(out, -1) {
 		key, why := m[1], m[2]
@@ -467,7 +477,8 @@ func (p *partiesRun) quiet(by party, m *mount) {
 		if !strings.HasPrefix(key, delivery+p.prefix) {
 			continue // of an earlier sequence, which has judged it
 		}
-		if strings.HasPrefix(why, "the version that was edited is gone") && p.editedOthers(by, key) {
+		if strings.HasPrefix(why, "the version that was edited is gone") &&
+			p.editedOthers(by, key) {
 			p.keptBy(by, key)
 		}
 		if p.refused[key] != by {
@@ -514,7 +525,8 @@ func (p *partiesRun) conflictFits(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.touched[first]) < 2 {
-		p.fail("conflict", "%q is a conflict copy, though only %v has changed %q", key, slices.Collect(maps.Keys(p.touched[first])), first)
+		p.fail("conflict", "%q is a conflict copy, though only %v has changed %q",
+			key, slices.Collect(maps.Keys(p.touched[first])), first)
 	}
 }
 
@@ -524,7 +536,8 @@ func (p *partiesRun) converge(by party, want map[string][]byte) map[string][]byt
 	const freshness = 20 * time.Second // of a listing, and what a loaded machine takes
 	w := p.worlds[by]
 	var differs string
-	for end := time.Now().Add(freshness); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(freshness); time.Now().Before(
+		end); time.Sleep(100 * time.Millisecond) {
 		differs = ""
 		private := map[string][]byte{}
 		l := w.list("")
@@ -548,7 +561,8 @@ func (p *partiesRun) converge(by party, want map[string][]byte) map[string][]byt
 			case !ok:
 				differs = fmt.Sprintf("it shows %q, which S3 has not", name)
 			case r.errno != 0 || !bytes.Equal(r.data, b):
-				differs = fmt.Sprintf("%q reads %v %s, want %s", name, r.errno, brief(r.data), brief(b))
+				differs = fmt.Sprintf("%q reads %v %s, want %s",
+					name, r.errno, brief(r.data), brief(b))
 			}
 		}
 		for name := range want {

@@ -38,7 +38,8 @@ var partyOperations = map[string]partyOperation{
 		p.append(party(s.who), s.path, flags)
 	}},
 	"save": {6, func(g *drawing) step {
-		return step{who: g.party(), path: g.partyName(), n: g.partySize(), opt: g.one("temporary", "private", "unlinkfirst")}
+		return step{who: g.party(), path: g.partyName(), n: g.partySize(),
+			opt: g.one("temporary", "private", "unlinkfirst")}
 	}, func(p *partiesRun, s step) {
 		by := party(s.who)
 		switch s.opt {
@@ -52,38 +53,48 @@ var partyOperations = map[string]partyOperation{
 			p.put(by, s.path, s.n, 0)
 		}
 	}},
-	"rename": {6, func(g *drawing) step { return step{who: g.party(), path: g.partyName(), to: g.partyName()} }, func(p *partiesRun, s step) {
+	"rename": {6, func(g *drawing) step {
+		return step{who: g.party(), path: g.partyName(), to: g.partyName()}
+	}, func(p *partiesRun, s step) {
 		p.rename(party(s.who), s.path, s.to)
 	}},
-	"unlink": {4, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} }, func(p *partiesRun, s step) {
-		p.unlink(party(s.who), s.path)
-	}},
-	"read": {4, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} }, func(p *partiesRun, s step) {
-		r := p.worlds[party(s.who)].readAll(p.name(s.path))
-		p.note("%s read %q: %v %q", s.who, s.path, r.errno, marksOf(r.data))
-		if r.errno == 0 && !wholeContent(r.data) {
-			p.fail("read", "%s reads in %q: %s", s.who, s.path, brief(r.data))
-		}
-	}},
-	"utimes": {5, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} }, func(p *partiesRun, s step) {
-		ts := unix.NsecToTimespec(partyTime.UnixNano())
-		w := p.worlds[party(s.who)]
-		ok := p.call(party(s.who), fmt.Sprintf("utimes %q", s.path), uninterruptedly(func() error {
-			return unix.UtimesNanoAt(unix.AT_FDCWD, w.path(p.name(s.path)), []unix.Timespec{ts, ts}, 0)
-		}))
-		if ok {
-			p.mu.Lock()
-			p.touchLocked(party(s.who), p.key(s.path))
-			p.edited[party(s.who)][p.key(s.path)] = true
-			p.mu.Unlock()
-		}
-	}},
-	"plain-put": {6, func(g *drawing) step { return step{path: g.partyName(), n: g.partySize()} }, func(p *partiesRun, s step) {
-		b, _ := p.content(s.n)
-		p.change(s.path, b)
-	}},
+	"unlink": {4, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} },
+		func(p *partiesRun, s step) {
+			p.unlink(party(s.who), s.path)
+		}},
+	"read": {4, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} },
+		func(p *partiesRun, s step) {
+			r := p.worlds[party(s.who)].readAll(p.name(s.path))
+			p.note("%s read %q: %v %q", s.who, s.path, r.errno, marksOf(r.data))
+			if r.errno == 0 && !wholeContent(r.data) {
+				p.fail("read", "%s reads in %q: %s", s.who, s.path, brief(r.data))
+			}
+		}},
+	"utimes": {5, func(g *drawing) step { return step{who: g.party(), path: g.partyName()} },
+		func(p *partiesRun, s step) {
+			ts := unix.NsecToTimespec(partyTime.UnixNano())
+			w := p.worlds[party(s.who)]
+			ok := p.call(party(s.who), fmt.Sprintf("utimes %q", s.path),
+				uninterruptedly(func() error {
+					return unix.UtimesNanoAt(unix.AT_FDCWD, w.path(p.name(s.path)),
+						[]unix.Timespec{ts, ts}, 0)
+				}))
+			if ok {
+				p.mu.Lock()
+				p.touchLocked(party(s.who), p.key(s.path))
+				p.edited[party(s.who)][p.key(s.path)] = true
+				p.mu.Unlock()
+			}
+		}},
+	"plain-put": {6, func(g *drawing) step { return step{path: g.partyName(), n: g.partySize()} },
+		func(p *partiesRun, s step) {
+			b, _ := p.content(s.n)
+			p.change(s.path, b)
+		}},
 	"plain-delete": {3, func(g *drawing) step { return step{path: g.partyName()} }, func(p *partiesRun, s step) { p.change(s.path, nil) }},
-	"open": {4, func(g *drawing) step { return step{slot: g.slot(), path: g.partyName(), opt: g.options("create")} }, func(p *partiesRun, s step) {
+	"open": {4, func(g *drawing) step {
+		return step{slot: g.slot(), path: g.partyName(), opt: g.options("create")}
+	}, func(p *partiesRun, s step) {
 		if _, ok := p.open[s.slot]; ok {
 			return
 		}
@@ -103,20 +114,21 @@ var partyOperations = map[string]partyOperation{
 			p.open[s.slot] = partyFile{path: s.path}
 		}
 	}},
-	"fwrite": {4, func(g *drawing) step { return step{slot: g.slot()} }, func(p *partiesRun, s step) {
-		f, ok := p.open[s.slot]
-		if !ok || f.mark != "" {
-			return
-		}
-		b, mark := p.line()
-		r := p.worlds[client].write(s.slot, b)
-		if !p.call(client, "write of "+mark, errOf(r)) {
-			p.stale(client, f.path)
-			return
-		}
-		f.mark = mark
-		p.open[s.slot] = f
-	}},
+	"fwrite": {4, func(g *drawing) step { return step{slot: g.slot()} },
+		func(p *partiesRun, s step) {
+			f, ok := p.open[s.slot]
+			if !ok || f.mark != "" {
+				return
+			}
+			b, mark := p.line()
+			r := p.worlds[client].write(s.slot, b)
+			if !p.call(client, "write of "+mark, errOf(r)) {
+				p.stale(client, f.path)
+				return
+			}
+			f.mark = mark
+			p.open[s.slot] = f
+		}},
 	"close": {4, func(g *drawing) step { return step{slot: g.slot()} }, func(p *partiesRun, s step) { p.closeSlot(s.slot) }},
 	"wait": {1, func(g *drawing) step { return step{} }, func(p *partiesRun, s step) {
 		if len(p.open) == 0 {
@@ -150,7 +162,8 @@ func (p *partiesRun) closeSlot(slot int) {
 		return
 	}
 	delete(p.open, slot)
-	if p.call(client, fmt.Sprintf("close of slot %d", slot), errOf(p.worlds[client].closeSlot(slot))) && f.mark != "" && !f.gone {
+	if p.call(client, fmt.Sprintf("close of slot %d", slot),
+		errOf(p.worlds[client].closeSlot(slot))) && f.mark != "" && !f.gone {
 		p.wrote(client, f.path, f.mark, false)
 	}
 }

@@ -66,8 +66,10 @@ type openFile struct {
 // newModelRun makes a run in the directory of that name.
 func (l *lane) newModelRun(name string) *modelRun {
 	return &modelRun{
-		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{}, aside: map[string]asideFile{}, removed: map[string]removedFile{},
-		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain", filepath.Join(l.plain, name)),
+		tracer: newTracer(), l: l, dir: delivery + name, files: map[uint64]*modelFile{},
+		aside: map[string]asideFile{}, removed: map[string]removedFile{},
+		real: newWorld("mount", l.m.path(delivery+name)), plain: newWorld("plain",
+			filepath.Join(l.plain, name)),
 		whole: map[[sha256.Size]byte]bool{},
 	}
 }
@@ -98,7 +100,8 @@ func (r *modelRun) end() {
 
 // both makes a call in both worlds. ok is false if it failed, or was refused by
 // the mount for a documented reason; then the plain world has not seen it.
-func (r *modelRun) both(call string, may []excuse, do func(w *world) result) (want result, ok bool) {
+func (r *modelRun) both(call string, may []excuse,
+	do func(w *world) result) (want result, ok bool) {
 	r.awaitRefusals()
 	begin := time.Now()
 	r.wasExcused = false
@@ -141,7 +144,8 @@ func (r *modelRun) same(call string, got, want result) {
 	op, _, _ := strings.Cut(call, "(")
 	switch {
 	case got.errno != want.errno:
-		r.fail("errno "+op+" "+unix.ErrnoName(got.errno)+" "+unix.ErrnoName(want.errno), "%s = %s, want %s", call, got.brief(), want.brief())
+		r.fail("errno "+op+" "+unix.ErrnoName(got.errno)+" "+unix.ErrnoName(want.errno),
+			"%s = %s, want %s", call, got.brief(), want.brief())
 	case got.errno != 0:
 	case got.n != want.n:
 		r.fail("count "+op, "%s = %d, want %d", call, got.n, want.n)
@@ -165,7 +169,8 @@ func difference(got, want []byte) string {
 			for end < n && got[end] != want[end] {
 				end++
 			}
-			return fmt.Sprintf("%d bytes that differ from %d to %d: %s, want %s", len(got), i, end, brief(got[i:end]), brief(want[i:end]))
+			return fmt.Sprintf("%d bytes that differ from %d to %d: %s, want %s",
+				len(got), i, end, brief(got[i:end]), brief(want[i:end]))
 		}
 	}
 	return fmt.Sprintf("%d bytes, want %d", len(got), len(want))
@@ -221,7 +226,8 @@ func (r *modelRun) open(slot int, p string, flags int, mode uint32) bool {
 	if flags&unix.O_CREAT != 0 {
 		may = append(may, mustRefuseName(p)...)
 	}
-	if _, ok := r.both(call, may, func(w *world) result { return w.open(slot, p, flags, mode) }); !ok {
+	if _, ok := r.both(call,
+		may, func(w *world) result { return w.open(slot, p, flags, mode) }); !ok {
 		r.slots[slot] = openFile{}
 		if existed && flags&unix.O_TRUNC != 0 {
 			r.refusedTruncate(p)
@@ -251,7 +257,8 @@ func flagsText(flags int) string {
 	for _, f := range []struct {
 		bit  int
 		name string
-	}{{unix.O_CREAT, "O_CREAT"}, {unix.O_EXCL, "O_EXCL"}, {unix.O_TRUNC, "O_TRUNC"}, {unix.O_APPEND, "O_APPEND"}} {
+	}{{unix.O_CREAT, "O_CREAT"}, {unix.O_EXCL, "O_EXCL"}, {unix.O_TRUNC, "O_TRUNC"},
+		{unix.O_APPEND, "O_APPEND"}} {
 		if flags&f.bit != 0 {
 			text += "|" + f.name
 		}
@@ -273,7 +280,8 @@ func (r *modelRun) close(slot int) {
 		r.complete(r.plainContent(slot))
 		of.file.sealed = true
 	}
-	_, ok := r.both(fmt.Sprintf("close(%d)", slot), nil, func(w *world) result { return w.closeSlot(slot) })
+	_, ok := r.both(fmt.Sprintf("close(%d)", slot),
+		nil, func(w *world) result { return w.closeSlot(slot) })
 	if !ok && r.plain.files[slot] >= 0 { // the mount has closed it all the same
 		if of.write && r.wasExcused && r.diskErrno != 0 {
 			r.refusedClose(slot)
@@ -322,13 +330,15 @@ func (r *modelRun) isWhole(b []byte) bool {
 
 // write writes to an open file in both worlds.
 func (r *modelRun) write(slot int, b []byte) bool {
-	_, ok := r.both(fmt.Sprintf("write(%d, %d bytes)", slot, len(b)), nil, func(w *world) result { return w.write(slot, b) })
+	_, ok := r.both(fmt.Sprintf("write(%d, %d bytes)", slot, len(b)),
+		nil, func(w *world) result { return w.write(slot, b) })
 	r.wrote(slot, ok && len(b) > 0)
 	return ok
 }
 
 func (r *modelRun) pwrite(slot int, b []byte, off int64) bool {
-	_, ok := r.both(fmt.Sprintf("pwrite(%d, %d bytes, %d)", slot, len(b), off), nil, func(w *world) result { return w.pwrite(slot, b, off) })
+	_, ok := r.both(fmt.Sprintf("pwrite(%d, %d bytes, %d)", slot, len(b), off), nil,
+		func(w *world) result { return w.pwrite(slot, b, off) })
 	r.wrote(slot, ok && len(b) > 0)
 	return ok
 }
@@ -406,11 +416,12 @@ func (r *modelRun) chmod(p string, mode uint32) {
 func (r *modelRun) utimes(p string, t time.Time) {
 	ts := unix.NsecToTimespec(0)
 	ts.Sec, ts.Nsec = t.Unix(), int64(t.Nanosecond())
-	r.both(fmt.Sprintf("utimensat(%q, %s)", p, t.UTC().Format(time.RFC3339Nano)), r.mayRefuseAttr(p), func(w *world) result {
-		return failed(uninterruptedly(func() error {
-			return unix.UtimesNanoAt(unix.AT_FDCWD, w.path(p), []unix.Timespec{ts, ts}, 0)
-		}))
-	})
+	r.both(fmt.Sprintf("utimensat(%q, %s)", p, t.UTC().Format(time.RFC3339Nano)),
+		r.mayRefuseAttr(p), func(w *world) result {
+			return failed(uninterruptedly(func() error {
+				return unix.UtimesNanoAt(unix.AT_FDCWD, w.path(p), []unix.Timespec{ts, ts}, 0)
+			}))
+		})
 }
 
 func (r *modelRun) stat(p string) {
@@ -418,7 +429,8 @@ func (r *modelRun) stat(p string) {
 }
 
 func (r *modelRun) read(p string) {
-	r.both(fmt.Sprintf("read(%q)", p), r.mayRefuseRead(p), func(w *world) result { return w.readAll(p) })
+	r.both(fmt.Sprintf("read(%q)", p), r.mayRefuseRead(p),
+		func(w *world) result { return w.readAll(p) })
 }
 
 func (r *modelRun) list(p string) {
@@ -459,7 +471,8 @@ func privateFile(p string) bool {
 // privateDirectory reports whether the directory p and all below it stay on this
 // machine.
 func privateDirectory(p string) bool {
-	return slices.ContainsFunc(strings.Split(p, "/"), func(name string) bool { return matchesAny(privateDirectories, name) })
+	return slices.ContainsFunc(strings.Split(p, "/"),
+		func(name string) bool { return matchesAny(privateDirectories, name) })
 }
 
 // private reports whether what is at p stays on this machine.

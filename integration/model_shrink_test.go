@@ -19,7 +19,8 @@ const (
 
 // shrink returns the least sequence that it finds within the time to fail in the same
 // way, with that failure.
-func shrink(t *testing.T, m mode, q sequence, f *failure, limit time.Duration) (sequence, *failure) {
+func shrink(t *testing.T, m mode, q sequence,
+	f *failure, limit time.Duration) (sequence, *failure) {
 	var lanes []*lane
 	for range shrinkLanes {
 		lanes = append(lanes, newLane(t, m, &modelStats{}))
@@ -35,7 +36,8 @@ func shrink(t *testing.T, m mode, q sequence, f *failure, limit time.Duration) (
 	for _, l := range lanes {
 		l.end()
 	}
-	f.text = fmt.Sprintf("%s, mode %s, after these steps:\n%s%s", f.kind, m.name, indent(q.String()), "\n"+f.text)
+	f.text = fmt.Sprintf("%s, mode %s, after these steps:\n%s%s", f.kind, m.name,
+		indent(q.String()), "\n"+f.text)
 	return q, f
 }
 

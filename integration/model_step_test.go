@@ -40,7 +40,8 @@ func (s step) data() []byte { return modelBytes(s.n, s.seed) }
 func modelBytes(n int64, seed uint64) []byte {
 	b := make([]byte, n)
 	// Read never fails.
-	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)}).Read(b)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16),
+		byte(seed >> 24)}).Read(b)
 	return b
 }
 
@@ -137,7 +138,8 @@ func parseStep(line string) (step, error) {
 	}
 	_, one := operations[s.op]
 	if _, two := partyOperations[s.op]; !one && !two {
-		return step{}, fmt.Errorf("no operation is called %q; there are %s", s.op, strings.Join(slices.Sorted(maps.Keys(operations)), ", "))
+		return step{}, fmt.Errorf("no operation is called %q; there are %s", s.op,
+			strings.Join(slices.Sorted(maps.Keys(operations)), ", "))
 	}
 	return s, nil
 }

@@ -107,7 +107,8 @@ func (l *lane) check(t *testing.T, end time.Time) {
 		if found == nil {
 			return
 		}
-		fmt.Fprintf(os.Stderr, "model: mode %s: %s: %s\n%s\n", l.mode.name, found.kind, found.text, failed)
+		fmt.Fprintf(os.Stderr, "model: mode %s: %s: %s\n%s\n",
+			l.mode.name, found.kind, found.text, failed)
 		if limit := modelDuration("MODEL_SHRINK", time.Minute); limit > 0 {
 			_, found = shrink(t, l.mode, failed, found, limit)
 		}

@@ -38,7 +38,8 @@ type traced struct {
 
 // note adds a line to the trace.
 func (t *tracer) note(format string, args ...any) {
-	t.trace = append(t.trace, traced{t.at, fmt.Sprintf("%8.3f ", time.Since(t.begun).Seconds()) + fmt.Sprintf(format, args...)})
+	t.trace = append(t.trace, traced{t.at,
+		fmt.Sprintf("%8.3f ", time.Since(t.begun).Seconds()) + fmt.Sprintf(format, args...)})
 }
 
 // traceText is what was done, without the steps that did nothing; the last of it.

@@ -70,7 +70,8 @@ func (a *attr) String() string {
 	if a.kind == unix.S_IFDIR {
 		kind = "directory"
 	}
-	return fmt.Sprintf("%s mode %#o, %d bytes, %s", kind, a.perm, a.size, a.mtime.UTC().Format(time.RFC3339Nano))
+	return fmt.Sprintf("%s mode %#o, %d bytes, %s", kind, a.perm,
+		a.size, a.mtime.UTC().Format(time.RFC3339Nano))
 }
 
 func failed(err error) result {
@@ -107,7 +108,9 @@ func (w *world) path(p string) string {
 }
 
 func (w *world) openFD(p string, flags int, mode uint32) (int, error) {
-	return uninterrupted(func() (int, error) { return unix.Open(w.path(p), flags|unix.O_CLOEXEC, mode) })
+	return uninterrupted(func() (int, error) {
+		return unix.Open(w.path(p), flags|unix.O_CLOEXEC, mode)
+	})
 }
 
 func (w *world) open(slot int, p string, flags int, mode uint32) result {
@@ -147,7 +150,9 @@ func preadAll(fd, n int, off int64) result {
 	b := make([]byte, n)
 	got := 0
 	for got < n {
-		k, err := uninterrupted(func() (int, error) { return unix.Pread(fd, b[got:], off+int64(got)) })
+		k, err := uninterrupted(func() (int, error) {
+			return unix.Pread(fd, b[got:], off+int64(got))
+		})
 		if err != nil {
 			return failed(err)
 		}

@@ -19,11 +19,13 @@ import (
 func TestTheOtherPartysModeIsHeldToTheUmask(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "full")
-	modes := []string{"33279", "33188", "33206", "100777", "0100666", "107777", "37375", "33024", "511", "0777", "-1", "99999999999", "words"}
+	modes := []string{"33279", "33188", "33206", "100777", "0100666", "107777", "37375",
+		"33024", "511", "0777", "-1", "99999999999", "words"}
 	for i, mode := range modes {
 		key := fmt.Sprintf("%s%d", delivery, i)
 		_, err := x.api[owner].PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: &x.Bucket, Key: &key, Body: bytes.NewReader([]byte("x")), ACL: types.ObjectCannedACLBucketOwnerFullControl,
+			Bucket: &x.Bucket, Key: &key, Body: bytes.NewReader([]byte("x")),
+			ACL:      types.ObjectCannedACLBucketOwnerFullControl,
 			Metadata: map[string]string{"mode": mode, "mtime": "99999999999999999"},
 		})
 		if err != nil {
@@ -79,7 +81,8 @@ func TestAMountThatCannotBeCompletedLeavesNone(t *testing.T) {
 	served := false
 	for limit := 8; limit < 80 && !served; limit++ {
 		m := x.place(t, client)
-		m.cmd.Args = append([]string{"prlimit", fmt.Sprintf("--nofile=%d", limit), m.cmd.Path}, m.cmd.Args[1:]...)
+		m.cmd.Args = append([]string{"prlimit", fmt.Sprintf("--nofile=%d", limit), m.cmd.Path},
+			m.cmd.Args[1:]...)
 		path, err := exec.LookPath("prlimit")
 		if err != nil {
 			t.Fatal(err)

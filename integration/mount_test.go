@@ -101,7 +101,8 @@ func (x *exchange) place(t *testing.T, p party, options ...string) *mount {
 	)
 	m.env = append(m.env, x.reach()...)
 	args := append([]string{"mount", "-f", "--bucket", x.Bucket, "--region", x.Region,
-		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, append(x.endpoint(), options...)...)
+		"--state-dir", m.state, "--cache-dir", filepath.Join(base, "cache")}, append(x.endpoint(),
+		options...)...)
 	m.cmd = exec.Command(s3shareBin, append(args, m.dir)...)
 	return m
 }
@@ -115,7 +116,8 @@ func (m *mount) start(base string) error {
 	}
 	defer log.Close()
 	m.cmd.Stdout, m.cmd.Stderr = log, log
-	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(base, "ready"), Net: "unixgram"})
+	notify, err := net.ListenUnixgram("unixgram",
+		&net.UnixAddr{Name: filepath.Join(base, "ready"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,8 @@ func (m *mount) start(base string) error {
 	}
 	m.life = life
 	m.cmd.ExtraFiles = []*os.File{lifeline}
-	m.cmd.Env = append(m.env, "NOTIFY_SOCKET="+filepath.Join(base, "ready"), "S3SHARE_LIFELINE_FD=3")
+	m.cmd.Env = append(m.env, "NOTIFY_SOCKET="+filepath.Join(base, "ready"),
+		"S3SHARE_LIFELINE_FD=3")
 	err = m.cmd.Start()
 	lifeline.Close()
 	if err != nil {
@@ -145,7 +148,8 @@ func (m *mount) start(base string) error {
 		close(m.ended)
 		notify.Close()
 	}()
-	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := notify.SetReadDeadline(time.Now().Add(patience)); err != nil &&
+		!errors.Is(err, net.ErrClosed) {
 		t.Fatal(err)
 	}
 	said := make([]byte, 64)
@@ -256,7 +260,8 @@ func (m *mount) end() {
 	if all == "" {
 		return
 	}
-	m.t.Logf("what the mount on %s said, with all that went well if -v is given:\n%s", m.dir, all[max(0, len(all)-most):])
+	m.t.Logf("what the mount on %s said, with all that went well if -v is given:\n%s",
+		m.dir, all[max(0, len(all)-most):])
 }
 
 // path is where a key is found in the mount.

@@ -26,7 +26,8 @@ func TestMountHelper(t *testing.T) {
 			if err := os.Symlink(s3shareBin, link); err != nil {
 				t.Fatal(err)
 			}
-			return []string{link, "team", m.dir, "-o", "rw,noexec,nosuid,nodev,_netdev,nofail,x-systemd.automount,x-systemd.idle-timeout=10min,user,uid=" + uid}
+			return []string{link, "team", m.dir, "-o",
+				"rw,noexec,nosuid,nodev,_netdev,nofail,x-systemd.automount,x-systemd.idle-timeout=10min,user,uid=" + uid}
 		}},
 		{"mount.fuse3", func(m *mount) []string {
 			return []string{s3shareBin, "team", m.dir, "-o", "rw,nosuid,nodev,noatime,uid=" + uid}
@@ -37,7 +38,8 @@ func TestMountHelper(t *testing.T) {
 			x := newExchange(t, "article")
 			m := x.place(t, client)
 			base := filepath.Dir(m.dir)
-			config := "[exchange.team]\nbucket = \"" + x.Bucket + "\"\nregion = \"" + x.Region + "\"\nstate-dir = \"" + m.state + "\"\ncache-size = 0\n"
+			config := "[exchange.team]\nbucket = \"" + x.Bucket + "\"\nregion = \"" +
+				x.Region + "\"\nstate-dir = \"" + m.state + "\"\ncache-size = 0\n"
 			if x.AWS == nil {
 				config += "endpoint-url = \"" + x.Endpoint + "\"\n"
 			}
@@ -45,7 +47,8 @@ func TestMountHelper(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(base, "s3share"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(base, "s3share", "config.toml"), []byte(config), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(base, "s3share", "config.toml"),
+				[]byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			args := c.args(m)
@@ -80,7 +83,8 @@ func TestMountHelper(t *testing.T) {
 			}
 			helper()
 			t.Cleanup(func() { _ = unix.Unmount(m.dir, unix.MNT_DETACH) }) // where the test failed
-			if line := mounted(); !containsAll(line, []string{"s3share:team", "fuse.s3share", "nosuid", "nodev"}) {
+			if line := mounted(); !containsAll(line,
+				[]string{"s3share:team", "fuse.s3share", "nosuid", "nodev"}) {
 				t.Errorf("the kernel shows %q", line)
 			}
 			const key = delivery + "file"

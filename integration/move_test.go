@@ -24,13 +24,15 @@ type mover struct {
 
 func (x *exchange) mover(p party) *mover {
 	x.t.Helper()
-	return &mover{exchange: x, p: p, state: filepath.Join(x.t.TempDir(), "state"), dir: x.t.TempDir()}
+	return &mover{exchange: x,
+		p: p, state: filepath.Join(x.t.TempDir(), "state"), dir: x.t.TempDir()}
 }
 
 // command is s3share put or get on that machine, in the directory.
 func (m *mover) command(args ...string) *exec.Cmd {
 	a := m.account(m.p)
-	args = append([]string{args[0], "--bucket", m.Bucket, "--state-dir", m.state}, append(m.endpoint(), args[1:]...)...)
+	args = append([]string{args[0], "--bucket", m.Bucket, "--state-dir", m.state},
+		append(m.endpoint(), args[1:]...)...)
 	cmd := exec.CommandContext(m.t.Context(), s3shareBin, args...)
 	cmd.Dir = m.dir
 	cmd.Env = append(append(os.Environ(),
@@ -94,8 +96,10 @@ func TestPutAndGet(t *testing.T) {
 	for i := range 30 {
 		ours.write(fmt.Sprintf("photos/2026/%02d", i), []byte(fmt.Sprint("photo ", i)))
 	}
-	ours.want(0, []string{"put", "large.bin", "photos", "Delivery"}, "31 files, 40.0 MiB delivered in ")
-	ours.want(0, []string{"put", "large.bin", "photos", "Delivery"}, "0 files", "31 were there already")
+	ours.want(0, []string{"put", "large.bin", "photos", "Delivery"},
+		"31 files, 40.0 MiB delivered in ")
+	ours.want(0, []string{"put", "large.bin", "photos", "Delivery"},
+		"0 files", "31 were there already")
 	theirs.want(0, []string{"get", "Delivery", "in"}, "31 files, 40.0 MiB fetched in ")
 	theirs.wantFile("in/large.bin", large)
 	theirs.wantFile("in/photos/2026/07", []byte("photo 7"))
@@ -126,7 +130,8 @@ func TestPutConflict(t *testing.T) {
 			x.put(owner, delivery+"q3.csv", []byte("the owner's"), true)
 			m.write("q3.csv", []byte("the client's"))
 			for range 2 {
-				m.want(1, []string{"put", "q3.csv", "Delivery"}, "differs from what is there", "went beside another version")
+				m.want(1, []string{"put", "q3.csv", "Delivery"}, "differs from what is there",
+					"went beside another version")
 			}
 			found := 0
 			for key := range x.list() {
@@ -154,10 +159,12 @@ func TestMoveWithoutRights(t *testing.T) {
 	m := x.mover(client)
 	x.put(owner, delivery+"f", []byte("x"), true)
 	m.write("f", []byte("y"))
-	m.want(1, []string{"get", "Delivery/f", "."}, "access denied (s3:GetObject on Delivery/)", "s3share doctor")
+	m.want(1, []string{"get", "Delivery/f", "."},
+		"access denied (s3:GetObject on Delivery/)", "s3share doctor")
 	x = newExchange(t, "folders")
 	m.exchange = x
-	m.want(1, []string{"put", "f", "Submissions"}, "access denied (s3:PutObject on Submissions/)", "s3share doctor")
+	m.want(1, []string{"put", "f", "Submissions"},
+		"access denied (s3:PutObject on Submissions/)", "s3share doctor")
 }
 
 // TestPutKilled: after a kill a put goes on at the parts that are missing.
@@ -185,7 +192,8 @@ func TestPutKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "notes of two parts", func() bool {
-		return bytes.Count(notesOf(t, filepath.Join(m.state, "transfers", "upload-*")), []byte("\n")) == 1+before
+		return bytes.Count(notesOf(t, filepath.Join(m.state, "transfers", "upload-*")),
+			[]byte("\n")) == 1+before
 	})
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()

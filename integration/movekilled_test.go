@@ -42,11 +42,13 @@ func TestMoveKilled(t *testing.T) {
 					requests := 3 + len(data)/(8*mib) // some, as a get makes them
 					at, done := 1+rnd.IntN(requests), rnd.IntN(2) == 1
 					op := c.m.killedAt(g, at, done, c.args)
-					t.Logf("%d bytes: %s, killed at request %d, %s, carried out: %v", len(data), c.args[0], at, op, done)
+					t.Logf("%d bytes: %s, killed at request %d, %s, carried out: %v",
+						len(data), c.args[0], at, op, done)
 					c.m.want(0, c.args)
 				}
 				theirs.wantFile("f", data)
-				if got, err := direct.get(owner, delivery+"f"); err != nil || !bytes.Equal(got, data) {
+				if got, err := direct.get(owner, delivery+"f"); err != nil ||
+					!bytes.Equal(got, data) {
 					t.Errorf("the object has %s, error %v, want %s", brief(got), err, brief(data))
 				}
 				ours.want(0, put, "0 files", "1 was there already")
@@ -61,7 +63,8 @@ func TestMoveKilled(t *testing.T) {
 			if err != nil || len(files) != 1 {
 				t.Errorf("the owner has %v, error %v, want one file", files, err)
 			}
-			if left, err := fs.Glob(os.DirFS(filepath.Join(ours.state, "transfers")), "upload-*"); err != nil || len(left) > 0 {
+			if left, err := fs.Glob(os.DirFS(filepath.Join(ours.state, "transfers")),
+				"upload-*"); err != nil || len(left) > 0 {
 				t.Errorf("notes of uploads are left: %q, error %v", left, err)
 			}
 		})

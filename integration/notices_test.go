@@ -16,7 +16,8 @@ import (
 type noticeBoard struct{ shown chan string }
 
 // Notify implements the method of that name.
-func (b noticeBoard) Notify(_ string, _ uint32, _, summary, _ string, _ []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+func (b noticeBoard) Notify(_ string, _ uint32, _, summary, _ string, _ []string,
+	_ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	b.shown <- summary
 	return 1, nil
 }
@@ -27,10 +28,12 @@ func TestArrivalsAreOneNotice(t *testing.T) {
 	t.Parallel()
 	conn, address := startBus(t)
 	b := noticeBoard{make(chan string, 10)}
-	if err := conn.Export(b, "/org/freedesktop/Notifications", "org.freedesktop.Notifications"); err != nil {
+	if err := conn.Export(b, "/org/freedesktop/Notifications",
+		"org.freedesktop.Notifications"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.RequestName("org.freedesktop.Notifications", dbus.NameFlagDoNotQueue); err != nil {
+	if _, err := conn.RequestName("org.freedesktop.Notifications",
+		dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
 	direct := newExchange(t, "full")
@@ -38,7 +41,8 @@ func TestArrivalsAreOneNotice(t *testing.T) {
 	x, gateway := direct.through(t)
 	var looks atomic.Int32 // at the last folder, which no program here opens
 	gateway.when(func(op string, _ http.ResponseWriter, r *http.Request) bool {
-		if q := r.URL.Query(); op == "ListObjectsV2" && q.Get("prefix") == delivery && !q.Has("delimiter") && !q.Has("max-keys") {
+		if q := r.URL.Query(); op == "ListObjectsV2" && q.Get("prefix") == delivery &&
+			!q.Has("delimiter") && !q.Has("max-keys") {
 			looks.Add(1)
 		}
 		return false
@@ -54,7 +58,8 @@ func TestArrivalsAreOneNotice(t *testing.T) {
 	g.SetLimit(8)
 	for i := range 500 {
 		g.Go(func() error {
-			_, err := direct.tryPut(owner, fmt.Sprintf("%sbatch/%03d", submissions, i), []byte("x"), true)
+			_, err := direct.tryPut(owner,
+				fmt.Sprintf("%sbatch/%03d", submissions, i), []byte("x"), true)
 			return err
 		})
 	}

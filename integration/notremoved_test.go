@@ -17,7 +17,8 @@ func TestNotRemoved(t *testing.T) {
 	m := x.mount(client)
 	var refuses atomic.Bool
 	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-		return refuses.Load() && strings.HasPrefix(op, "DeleteObject") && refuse(w, r, 403, "AccessDenied")
+		return refuses.Load() && strings.HasPrefix(op, "DeleteObject") &&
+			refuse(w, r, 403, "AccessDenied")
 	})
 	file := delivery + "kept.txt"
 	m.deliver(file, []byte("kept"))
@@ -34,14 +35,16 @@ func TestNotRemoved(t *testing.T) {
 	}
 	const said = `not removed: "Delivery/kept.txt": access denied (s3:DeleteObject on Delivery/)`
 	for _, args := range [][]string{{"wait", m.dir}, {"wait", m.path(file)}} {
-		if out, err := m.run(args...); exitCode(t, err) != 1 || !strings.Contains(out, said) || !strings.Contains(out, "is delivered, but 1 file was not removed") {
+		if out, err := m.run(args...); exitCode(t, err) != 1 || !strings.Contains(out, said) ||
+			!strings.Contains(out, "is delivered, but 1 file was not removed") {
 			t.Errorf("%q: %v\n%s\nwant it to say %q", args, err, out, said)
 		}
 	}
 	m.awaitName(file, true)
 	m.awaitContent(file, []byte("kept"))
 	for _, args := range [][]string{{"status", m.dir}, {"why", m.path(file)}} {
-		if out, err := m.run(args...); err != nil || !containsAll(out, []string{"kept.txt", "not removed", "s3:DeleteObject", "then remove it again"}) {
+		if out, err := m.run(args...); err != nil || !containsAll(out,
+			[]string{"kept.txt", "not removed", "s3:DeleteObject", "then remove it again"}) {
 			t.Errorf("%q: %v\n%s", args, err, out)
 		}
 	}

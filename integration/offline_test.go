@@ -42,7 +42,9 @@ var absences = []absence{
 		g.when(func(_ string, _ http.ResponseWriter, r *http.Request) bool { return hold(r) })
 	}, unix.EIO, "offline since ", "offline", "no answer from http"},
 	{"login expired", func(_ *wire, g *gateway) {
-		g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool { return refuse(w, r, 403, "ExpiredToken") })
+		g.when(func(_ string, w http.ResponseWriter, r *http.Request) bool {
+			return refuse(w, r, 403, "ExpiredToken")
+		})
 	}, unix.EACCES, "login expired since ", "login", "refused the credentials: expired"},
 	{"slow line", func(w *wire, _ *gateway) {
 		for _, stream := range []string{"upstream", "downstream"} {
@@ -111,13 +113,17 @@ func (a absence) run(t *testing.T) {
 	direct.put(owner, newer, []byte("the other party's"), true)
 	away := a.errno != 0
 	// Of a large directory that was never listed nothing is known: the first request fails.
-	err := quick(t, "the first listing", mostWait, func() error { _, err := os.ReadDir(m.path(submissions)); return err })
+	err := quick(t, "the first listing",
+		mostWait, func() error { _, err := os.ReadDir(m.path(submissions)); return err })
 	a.wantErr(t, "the first listing", err)
 	await(t, "the mount to tell its health", func() bool {
 		health, _ := xattr(m.dir, "user.s3share.health")
 		return strings.HasPrefix(health, a.health)
 	})
-	do := func(what string, call func() error) error { t.Helper(); return quick(t, what, offlineLimit, call) }
+	do := func(what string, call func() error) error {
+		t.Helper()
+		return quick(t, what, offlineLimit, call)
+	}
 	must := func(what string, call func() error) {
 		t.Helper()
 		if err := do(what, call); err != nil {
@@ -131,7 +137,8 @@ func (a absence) run(t *testing.T) {
 		}
 		return nil
 	})
-	if health, err := xattr(m.path(delivery), "user.s3share.health"); err != nil || !strings.HasPrefix(health, a.health) {
+	if health, err := xattr(m.path(delivery), "user.s3share.health"); err != nil ||
+		!strings.HasPrefix(health, a.health) {
 		t.Errorf("the health of a folder is %q, %v", health, err)
 	}
 	must("stat", func() error { _, err := os.Stat(m.path(cached)); return err })
@@ -150,10 +157,12 @@ func (a absence) run(t *testing.T) {
 		return err
 	})
 	a.wantErr(t, "reading what is not cached", err)
-	err = do("listing what was never listed", func() error { _, err := os.ReadDir(m.path(submissions)); return err })
+	err = do("listing what was never listed",
+		func() error { _, err := os.ReadDir(m.path(submissions)); return err })
 	a.wantErr(t, "listing what was never listed", err)
 
-	must("creating a file", func() error { return os.WriteFile(m.path(fresh), []byte("new"), 0o644) })
+	must("creating a file",
+		func() error { return os.WriteFile(m.path(fresh), []byte("new"), 0o644) })
 	must("creating one with O_EXCL", func() error {
 		f, err := os.OpenFile(m.path(pending), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 		if err == nil {
@@ -163,11 +172,14 @@ func (a absence) run(t *testing.T) {
 		return err
 	})
 	must("renaming it", func() error { return os.Rename(m.path(pending), m.path(pending+".2")) })
-	must("writing another", func() error { return os.WriteFile(m.path(delivery+"short"), []byte("x"), 0o644) })
+	must("writing another",
+		func() error { return os.WriteFile(m.path(delivery+"short"), []byte("x"), 0o644) })
 	must("removing it", func() error { return os.Remove(m.path(delivery + "short")) })
 	must("making a directory", func() error { return os.Mkdir(m.path(delivery+"Untitled"), 0o755) })
-	must("renaming it", func() error { return os.Rename(m.path(delivery+"Untitled"), m.path(delivery+"dir")) })
-	must("writing into it", func() error { return os.WriteFile(m.path(delivery+"dir/in"), []byte("below"), 0o644) })
+	must("renaming it",
+		func() error { return os.Rename(m.path(delivery+"Untitled"), m.path(delivery+"dir")) })
+	must("writing into it",
+		func() error { return os.WriteFile(m.path(delivery+"dir/in"), []byte("below"), 0o644) })
 	must("listing it", func() error { _, err := os.ReadDir(m.path(delivery + "dir")); return err })
 	for _, key := range []string{edited, replaced} {
 		must("appending to "+key, func() error {
@@ -191,7 +203,8 @@ func (a absence) run(t *testing.T) {
 			}
 		}
 	}
-	if err := do("renaming what S3 holds", func() error { return os.Rename(m.path(moved), m.path(moved+".2")) }); away {
+	if err := do("renaming what S3 holds",
+		func() error { return os.Rename(m.path(moved), m.path(moved+".2")) }); away {
 		a.wantErr(t, "renaming what S3 holds", err)
 		if got := m.read; !bytes.Equal(got(cached), old) {
 			t.Error("it is not there any more")
@@ -215,7 +228,8 @@ func (a absence) run(t *testing.T) {
 			}
 		}
 		var out string
-		err := quick(t, "doctor", setupLimit, func() (err error) { out, err = m.run("doctor", m.dir); return err })
+		err := quick(t, "doctor", setupLimit,
+			func() (err error) { out, err = m.run("doctor", m.dir); return err })
 		if exitCode(t, err) != 1 || !strings.Contains(out, a.reason) {
 			t.Errorf("doctor: %v\n%s", err, out)
 		}
@@ -223,17 +237,24 @@ func (a absence) run(t *testing.T) {
 		if strings.Contains(out, "all is delivered") || !strings.Contains(out, "fresh.txt") {
 			t.Errorf("status says\n%s", out)
 		}
-		if err := do("wait", func() (err error) { out, err = m.run("wait", "--timeout", "1s", m.dir); return err }); exitCode(t, err) != 1 {
+		if err := do("wait", func() (err error) {
+			out, err = m.run("wait", "--timeout", "1s", m.dir)
+			return err
+		}); exitCode(t, err) != 1 {
 			t.Errorf("wait: %v\n%s", err, out)
 		}
-		if err := do("status of what S3 holds", func() (err error) { out, err = m.run("status", m.path(cached)); return err }); exitCode(t, err) != 1 || !strings.Contains(out, "not known") {
+		if err := do("status of what S3 holds", func() (err error) {
+			out, err = m.run("status", m.path(cached))
+			return err
+		}); exitCode(t, err) != 1 || !strings.Contains(out, "not known") {
 			t.Errorf("status of what cannot be asked now: %v\n%s", err, out)
 		}
 	}
 	must("status --json", func() error {
 		out, err := m.run("status", "--json", m.dir)
 		var all []struct{ Connection struct{ State string } }
-		if json.Unmarshal([]byte(out), &all) != nil || len(all) != 1 || all[0].Connection.State != a.state {
+		if json.Unmarshal([]byte(out), &all) != nil || len(all) != 1 ||
+			all[0].Connection.State != a.state {
 			t.Errorf("status --json says\n%s\nwant the connection %q", out, a.state)
 		}
 		return err
@@ -243,7 +264,8 @@ func (a absence) run(t *testing.T) {
 	g.when(nil)
 	w.heal()
 	for key, want := range map[string]string{
-		fresh: "new", pending + ".2": "not sent yet", delivery + "dir/in": "below", edited: "as it was\nand ours\n",
+		fresh: "new", pending + ".2": "not sent yet", delivery +
+			"dir/in": "below", edited: "as it was\nand ours\n",
 	} {
 		direct.awaitObject(key, []byte(want))
 	}
@@ -264,7 +286,8 @@ func (a absence) run(t *testing.T) {
 			}
 		}
 		if beside != 1 {
-			t.Errorf("there are %d conflict copies of %s, want 1: %q", beside, replaced, keysOf(direct.list()))
+			t.Errorf("there are %d conflict copies of %s, want 1: %q",
+				beside, replaced, keysOf(direct.list()))
 		}
 		if direct.head(removed) != nil {
 			t.Errorf("%s was removed, and S3 still holds it", removed)
@@ -296,7 +319,8 @@ func TestMountOffline(t *testing.T) {
 			direct := newExchange(t, "full")
 			behind, g := direct.through(t)
 			x, w := behind.over(t)
-			const known, waiting, fresh = delivery + "sub/known.txt", delivery + "waiting.txt", delivery + "fresh.txt"
+			const known, waiting, fresh = delivery + "sub/known.txt", delivery +
+				"waiting.txt", delivery + "fresh.txt"
 			direct.put(owner, known, []byte("as it was"), true)
 			m := x.mount(client)
 			if got := m.read(known); string(got) != "as it was" {
@@ -312,13 +336,15 @@ func TestMountOffline(t *testing.T) {
 				never.done = true
 			}
 			var n *mount
-			if err := quick(t, "mount", mostWait, func() error { n = m.revive(t); return nil }); err != nil {
+			if err := quick(t, "mount", mostWait,
+				func() error { n = m.revive(t); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if !strings.Contains(n.log.String(), "mounted without a connection: ") {
 				t.Errorf("it says nothing of that:\n%s", n.log)
 			}
-			if health, err := xattr(n.dir, "user.s3share.health"); err != nil || !strings.HasPrefix(health, a.health) {
+			if health, err := xattr(n.dir, "user.s3share.health"); err != nil ||
+				!strings.HasPrefix(health, a.health) {
 				t.Errorf("its health is %q, %v", health, err)
 			}
 			if got := n.names(delivery); !slices.Equal(got, before) {
@@ -334,16 +360,20 @@ func TestMountOffline(t *testing.T) {
 				t.Errorf("after a kill it holds %s", brief(got))
 			}
 			var out string
-			err := quick(t, "unmount --keep", keepLimit, func() (err error) { out, err = n.run("unmount", "--keep", n.dir); return err })
+			err := quick(t, "unmount --keep", keepLimit,
+				func() (err error) { out, err = n.run("unmount", "--keep", n.dir); return err })
 			n.done = true
-			if exitCode(t, err) != 1 || !containsAll(out, []string{"not delivered: \"" + waiting + "\"", a.reason}) {
+			if exitCode(t, err) != 1 ||
+				!containsAll(out, []string{"not delivered: \"" + waiting + "\"", a.reason}) {
 				t.Errorf("unmount --keep: %v\n%s", err, out)
 			}
 			<-n.ended
-			if out, err := n.run("why", n.path(waiting)); err != nil || !containsAll(out, []string{"its daemon has ended", a.reason}) {
+			if out, err := n.run("why", n.path(waiting)); err != nil ||
+				!containsAll(out, []string{"its daemon has ended", a.reason}) {
 				t.Errorf("why, after unmount --keep: %v\n%s", err, out)
 			}
-			err = quick(t, "recover", setupLimit, func() (err error) { out, err = n.recover(); return err })
+			err = quick(t, "recover", setupLimit,
+				func() (err error) { out, err = n.recover(); return err })
 			if exitCode(t, err) != 1 || !strings.Contains(out, a.reason) {
 				t.Errorf("recover: %v\n%s", err, out)
 			}
@@ -352,7 +382,8 @@ func TestMountOffline(t *testing.T) {
 			g.when(nil)
 			w.heal()
 			out, err = n.run("retry", n.dir) // which need not wait for the next probe
-			if health, xerr := xattr(n.dir, "user.s3share.health"); err != nil || xerr != nil || health != "online" {
+			if health, xerr := xattr(n.dir, "user.s3share.health"); err != nil ||
+				xerr != nil || health != "online" {
 				t.Errorf("after retry: %v\n%s\nits health is %q, %v", err, out, health, xerr)
 			}
 			direct.awaitObject(waiting, []byte("written meanwhile"))

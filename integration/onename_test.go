@@ -55,12 +55,15 @@ func TestRsyncDeleteKeepsControlCharacters(t *testing.T) {
 			t.Fatalf("wait after %s: %v\n%s", round, err, out)
 		}
 		for name, content := range files {
-			if got, err := os.ReadFile(m.path(delivery + name)); err != nil || string(got) != content {
+			if got, err := os.ReadFile(m.path(delivery + name)); err != nil ||
+				string(got) != content {
 				t.Errorf("after %s %q holds %q, %v, want %q", round, name, got, err, content)
 			}
 		}
-		if got, want := sumsBelow(t, m.path("Delivery")), sumsBelow(t, source); !maps.Equal(got, want) {
-			t.Errorf("after %s the mount shows %q, want %q", round, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		if got, want := sumsBelow(t, m.path("Delivery")), sumsBelow(t,
+			source); !maps.Equal(got, want) {
+			t.Errorf("after %s the mount shows %q, want %q", round, slices.Sorted(maps.Keys(got)),
+				slices.Sorted(maps.Keys(want)))
 		}
 		x.sameAtServer(delivery, source)
 	}
@@ -76,7 +79,8 @@ func TestControlCharactersOfTheOtherParty(t *testing.T) {
 		x.put(owner, delivery+name, []byte(content), true)
 	}
 	m := x.mount(client)
-	if got := slices.Sorted(maps.Keys(sumsBelow(t, m.path("Delivery")))); !slices.Equal(got, slices.Sorted(maps.Keys(files))) {
+	if got := slices.Sorted(maps.Keys(sumsBelow(t, m.path("Delivery")))); !slices.Equal(got,
+		slices.Sorted(maps.Keys(files))) {
 		t.Errorf("the mount shows %q, want %q", got, slices.Sorted(maps.Keys(files)))
 	}
 	for name, content := range files {
@@ -143,7 +147,8 @@ func TestNamesThatNoKeyCanHave(t *testing.T) {
 			path := m.path(dir + name)
 			create := func(flags int) func() error {
 				return func() error {
-					fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|flags, 0o644)
+					fd, err := unix.Open(path,
+						unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|flags, 0o644)
 					if err == nil {
 						unix.Close(fd)
 					}
@@ -159,7 +164,8 @@ func TestNamesThatNoKeyCanHave(t *testing.T) {
 				"rename":              func() error { return unix.Rename(m.path(delivery+"f"), path) },
 				"rename of directory": func() error { return unix.Rename(m.path(delivery+"d"), m.path(delivery+name)) },
 				"renameat2": func() error {
-					return unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"f"), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+					return unix.Renameat2(unix.AT_FDCWD, m.path(delivery+"f"), unix.AT_FDCWD,
+						path, unix.RENAME_NOREPLACE)
 				},
 			} {
 				got := uninterruptedly(do)
@@ -176,7 +182,8 @@ func TestNamesThatNoKeyCanHave(t *testing.T) {
 	keys := x.list()
 	delete(keys, delivery)
 	delete(keys, delivery+"d/")
-	if got := slices.Sorted(maps.Keys(keys)); !slices.Equal(got, []string{delivery + "d/x", delivery + "f"}) {
+	if got := slices.Sorted(maps.Keys(keys)); !slices.Equal(got,
+		[]string{delivery + "d/x", delivery + "f"}) {
 		t.Errorf("S3 has %q, want f and d/x alone", got)
 	}
 }

@@ -23,14 +23,17 @@ var otherWork = []struct {
 }{
 	{"init", func(o *otherServer, t *testing.T) {
 		for range 2 {
-			out, err := newDesk(t, o.exchange, owner).types(t, "s3share init "+o.Bucket+" --yes --widen --grant full --client "+o.Client.AccountID)
-			if o.invited = regexp.MustCompile(`s3share:[^ \n]+`).FindString(out); err != nil || o.invited == "" {
+			out, err := newDesk(t, o.exchange, owner).types(t,
+				"s3share init "+o.Bucket+" --yes --widen --grant full --client "+o.Client.AccountID)
+			if o.invited = regexp.MustCompile(`s3share:[^ \n]+`).FindString(out); err != nil ||
+				o.invited == "" {
 				t.Fatalf("%v\n%s", err, out)
 			}
 		}
 	}},
 	{"join", func(o *otherServer, t *testing.T) {
-		if out, err := newDesk(t, o.exchange, o.us).types(t, "s3share join "+o.invited); err != nil {
+		if out, err := newDesk(t, o.exchange, o.us).types(t,
+			"s3share join "+o.invited); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}},
@@ -113,7 +116,9 @@ var otherWork = []struct {
 			wg.Go(func() {
 				for i := worker; i < 3000; i += 16 {
 					key := fmt.Sprintf("%smany/%04d", delivery, i)
-					if _, err := o.api[owner].PutObject(t.Context(), &s3.PutObjectInput{Bucket: &o.Bucket, Key: &key, Body: bytes.NewReader(nil)}); err != nil {
+					if _, err := o.api[owner].PutObject(t.Context(),
+						&s3.PutObjectInput{Bucket: &o.Bucket,
+							Key: &key, Body: bytes.NewReader(nil)}); err != nil {
 						t.Errorf("put %s: %v", key, err)
 					}
 				}
@@ -149,9 +154,11 @@ var otherWork = []struct {
 		ours, theirs := o.in(t).mover(o.us), o.in(t).mover(owner)
 		content := randomBytes(90 * mib)
 		ours.write("halted", content)
-		ours.halt([]string{"put", "halted", "Delivery"}, filepath.Join(ours.state, "transfers", "upload-*"))
+		ours.halt([]string{"put", "halted", "Delivery"},
+			filepath.Join(ours.state, "transfers", "upload-*"))
 		ours.want(0, []string{"put", "halted", "Delivery"})
-		theirs.halt([]string{"get", "Delivery/halted", "."}, filepath.Join(theirs.dir, ".s3share-*.notes.part"))
+		theirs.halt([]string{"get", "Delivery/halted", "."},
+			filepath.Join(theirs.dir, ".s3share-*.notes.part"))
 		theirs.want(0, []string{"get", "Delivery/halted", "."})
 		theirs.wantFile("halted", content)
 	}},
@@ -211,12 +218,14 @@ func TestOtherServer(t *testing.T) {
 	}
 	needFuse(t)
 	a := account{AccessKeyID: f[2], SecretAccessKey: f[3], AccountID: f[2]}
-	l := line{Kind: f[0], Endpoint: f[1], Region: "us-east-1", Owner: a, Client: a, Third: a, Bucket: "t-" + strings.ToLower(rand.Text()[:16])}
+	l := line{Kind: f[0], Endpoint: f[1], Region: "us-east-1", Owner: a, Client: a,
+		Third: a, Bucket: "t-" + strings.ToLower(rand.Text()[:16])}
 	us := owner
 	if len(f) == 7 {
 		us, l.Client = client, account{AccessKeyID: f[4], SecretAccessKey: f[5], AccountID: f[6]}
 	}
-	x := &exchange{line: l, t: t, api: map[party]*s3.Client{}, foreign: &ledger{etags: map[string]string{}}}
+	x := &exchange{line: l, t: t, api: map[party]*s3.Client{},
+		foreign: &ledger{etags: map[string]string{}}}
 	for _, p := range []party{owner, client, third} {
 		x.api[p] = x.plainClient(x.account(p), 0)
 	}
@@ -231,7 +240,8 @@ func TestOtherServer(t *testing.T) {
 	}
 	cells := strings.Split(strings.Trim(row, "| "), " | ")[1:]
 	if len(cells) != len(columns) {
-		t.Fatalf("docs/servers.md has %d cells for %s, want one for each of %q", len(cells), l.Kind, columns)
+		t.Fatalf("docs/servers.md has %d cells for %s, want one for each of %q",
+			len(cells), l.Kind, columns)
 	}
 	for i, w := range otherWork {
 		t.Run(w.name, func(t *testing.T) {
@@ -241,7 +251,8 @@ func TestOtherServer(t *testing.T) {
 			w.do(o, t)
 		})
 		if cells[0] != "ok" && i == 0 { // the bucket is needed all the same
-			if _, err := x.api[owner].CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &l.Bucket}); err != nil {
+			if _, err := x.api[owner].CreateBucket(context.Background(),
+				&s3.CreateBucketInput{Bucket: &l.Bucket}); err != nil {
 				t.Fatal(err)
 			}
 		}

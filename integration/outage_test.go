@@ -88,12 +88,14 @@ func (o outage) run(t *testing.T) {
 		files[fmt.Sprintf("%ssmall-%d", delivery, i)] = randomBytes(30_000)
 	}
 	for key, content := range files {
-		if err := os.WriteFile(filepath.Join(local, filepath.Base(key)), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(local, filepath.Base(key)),
+			content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	copyOne := func(key string) ([]byte, error) {
-		return exec.CommandContext(t.Context(), "cp", filepath.Join(local, filepath.Base(key)), m.path(key)).CombinedOutput()
+		return exec.CommandContext(t.Context(), "cp", filepath.Join(local, filepath.Base(key)),
+			m.path(key)).CombinedOutput()
 	}
 	if out, err := copyOne(delivery + "large.bin"); err != nil {
 		t.Logf("cp: %v\n%s", err, out) // the outage may come before its end, and may be told
@@ -140,14 +142,16 @@ func (o outage) run(t *testing.T) {
 		if seen, err = m.owed(); err != nil {
 			t.Fatal(err)
 		}
-		return slices.ContainsFunc(seen, func(f owedFile) bool { return strings.Contains(f.Reason, o.reason) })
+		return slices.ContainsFunc(seen,
+			func(f owedFile) bool { return strings.Contains(f.Reason, o.reason) })
 	})
 	for _, f := range seen {
 		if f.State != "sealed" && f.State != "uploading" {
 			t.Errorf("during the outage there is %v", f)
 		}
 	}
-	if out, err := m.run("unmount", "--timeout", "1s", m.dir); err == nil || !strings.Contains(out, "large.bin") {
+	if out, err := m.run("unmount", "--timeout", "1s", m.dir); err == nil ||
+		!strings.Contains(out, "large.bin") {
 		t.Errorf("unmount = %v, want it to name what is not delivered\n%s", err, out)
 	}
 	pause(t, soaking(0*time.Second, time.Minute))
@@ -217,7 +221,8 @@ func TestStorm(t *testing.T) {
 			delete(files, key) // it was told
 		}
 	}
-	await(t, "60 requests to be refused or not", func() bool { return n.Load() > 60 || len(direct.list()) == len(files) })
+	await(t, "60 requests to be refused or not",
+		func() bool { return n.Load() > 60 || len(direct.list()) == len(files) })
 	g.when(nil)
 	for key, content := range files {
 		m.awaitDelivered(key)

@@ -50,10 +50,12 @@ s3 =
 			x, g := direct.through(t)
 			d := newDesk(t, x, client)
 			config := filepath.Join(d.home, "aws")
-			if err := os.WriteFile(config, fmt.Appendf(nil, profiles, x.Endpoint, direct.Endpoint), 0o600); err != nil {
+			if err := os.WriteFile(config,
+				fmt.Appendf(nil, profiles, x.Endpoint, direct.Endpoint), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			d.env = append(d.env, "AWS_CONFIG_FILE="+config, "S3SHARE_BUCKET="+x.Bucket, "S3SHARE_NOTICES=false")
+			d.env = append(d.env, "AWS_CONFIG_FILE="+config, "S3SHARE_BUCKET="+x.Bucket,
+				"S3SHARE_NOTICES=false")
 			if tt.chosen {
 				d.env = append(d.env, "S3SHARE_STATE_DIR="+filepath.Join(d.home, "chosen"))
 			}
@@ -82,15 +84,18 @@ s3 =
 			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
 				return strings.Contains(op, "Put") && refuse(w, r, 503, "ServiceUnavailable")
 			})
-			types(&one, "s3share mount exchange && echo ours > exchange/Delivery/f && s3share unmount --keep exchange", 1, "Delivery/f")
+			types(&one,
+				"s3share mount exchange && echo ours > exchange/Delivery/f && s3share unmount --keep exchange", 1, "Delivery/f")
 			if t.Failed() {
 				return
 			}
 			if tt.chosen {
-				types(&other, "s3share mount exchange", 1, "holds files that wait for", x.Endpoint, "--state-dir")
+				types(&other, "s3share mount exchange", 1, "holds files that wait for",
+					x.Endpoint, "--state-dir")
 				types(&other, "s3share recover", 1, "holds files that wait for", x.Endpoint)
 			} else {
-				types(&other, "s3share mount exchange && ls exchange/Delivery && echo theirs > exchange/Delivery/g && s3share unmount exchange", 0)
+				types(&other,
+					"s3share mount exchange && ls exchange/Delivery && echo theirs > exchange/Delivery/g && s3share unmount exchange", 0)
 				direct.awaitObject(delivery+"g", []byte("theirs\n"))
 				types(&other, "s3share recover", 0, "nothing waits")
 			}

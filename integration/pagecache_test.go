@@ -40,7 +40,8 @@ func TestSmallReadsFillThePageCache(t *testing.T) {
 	}
 	resident := func(b int) (n int) {
 		in := make([]byte, block/page)
-		_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&mapped[b*block])), block, uintptr(unsafe.Pointer(&in[0])))
+		_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&mapped[b*block])),
+			block, uintptr(unsafe.Pointer(&in[0])))
 		if errno != 0 {
 			t.Fatal("mincore:", errno)
 		}
@@ -70,7 +71,8 @@ func TestSmallReadsFillThePageCache(t *testing.T) {
 			if reads++; reads%2 == 1 {
 				continue
 			}
-			for deadline := time.Now().Add(time.Second); resident(b) < block/page && time.Now().Before(deadline); {
+			for deadline := time.Now().Add(time.Second); resident(b) < block/page &&
+				time.Now().Before(deadline); {
 				time.Sleep(time.Millisecond)
 			}
 			if resident(b) == block/page {
@@ -78,7 +80,8 @@ func TestSmallReadsFillThePageCache(t *testing.T) {
 			}
 		}
 		if n := resident(b); n < block/page {
-			t.Errorf("the kernel has %d pages of block %d after %d were read, want %d", n, b, reads, block/page)
+			t.Errorf("the kernel has %d pages of block %d after %d were read, want %d",
+				n, b, reads, block/page)
 		}
 	}
 	compare()

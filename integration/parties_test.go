@@ -71,27 +71,30 @@ var ways = []way{
 		m.deliver(key, before)
 		return key, before[:17*mib], os.Truncate(m.path(key), 17*mib)
 	}},
-	{name: "rename", get: true, delete: true, do: func(m *mount, folder string) (string, []byte, error) {
-		before, content := folder+"rename-from.bin", randomBytes(40_000)
-		m.deliver(before, content)
-		return renamed(m, before, folder+"rename-to.bin", content)
-	}},
-	{name: "rename large", get: true, delete: true, do: func(m *mount, folder string) (string, []byte, error) {
-		before, content := folder+"rename-from-large.bin", randomBytes(17*mib)
-		m.deliver(before, content)
-		return renamed(m, before, folder+"rename-to-large.bin", content)
-	}},
-	{name: "rename folder", get: true, delete: true, do: func(m *mount, folder string) (string, []byte, error) {
-		content := randomBytes(3_000)
-		if err := os.Mkdir(m.path(folder+"from"), 0o755); err != nil {
-			return "", nil, err
-		}
-		m.deliver(folder+"from/file", content)
-		if err := os.Rename(m.path(folder+"from"), m.path(folder+"to")); err != nil {
-			return folder + "from/file", content, err
-		}
-		return folder + "to/file", content, nil
-	}},
+	{name: "rename", get: true, delete: true,
+		do: func(m *mount, folder string) (string, []byte, error) {
+			before, content := folder+"rename-from.bin", randomBytes(40_000)
+			m.deliver(before, content)
+			return renamed(m, before, folder+"rename-to.bin", content)
+		}},
+	{name: "rename large", get: true, delete: true,
+		do: func(m *mount, folder string) (string, []byte, error) {
+			before, content := folder+"rename-from-large.bin", randomBytes(17*mib)
+			m.deliver(before, content)
+			return renamed(m, before, folder+"rename-to-large.bin", content)
+		}},
+	{name: "rename folder", get: true, delete: true,
+		do: func(m *mount, folder string) (string, []byte, error) {
+			content := randomBytes(3_000)
+			if err := os.Mkdir(m.path(folder+"from"), 0o755); err != nil {
+				return "", nil, err
+			}
+			m.deliver(folder+"from/file", content)
+			if err := os.Rename(m.path(folder+"from"), m.path(folder+"to")); err != nil {
+				return folder + "from/file", content, err
+			}
+			return folder + "to/file", content, nil
+		}},
 }
 
 func written(m *mount, key string, content []byte) (string, []byte, error) {
@@ -179,8 +182,10 @@ func TestParties(t *testing.T) {
 					} else if err != nil {
 						t.Fatal(err)
 					}
-					if got, err := os.ReadFile(from.path(key)); may.get && (err != nil || !bytes.Equal(got, content)) {
-						t.Errorf("the writer reads %s from %s: %v, want %s", brief(got), key, err, brief(content))
+					if got, err := os.ReadFile(from.path(key)); may.get &&
+						(err != nil || !bytes.Equal(got, content)) {
+						t.Errorf("the writer reads %s from %s: %v, want %s", brief(got),
+							key, err, brief(content))
 					}
 					x.awaitObject(key, content)
 					if mayRead {

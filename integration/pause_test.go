@@ -37,12 +37,14 @@ func TestPauseLetsReadsThrough(t *testing.T) {
 			t.Error(do)
 		}
 	}
-	if err := os.Rename(m.path(delivery+"kept.txt"), m.path(delivery+"moved.txt")); !errors.Is(err, unix.EAGAIN) {
+	if err := os.Rename(m.path(delivery+"kept.txt"),
+		m.path(delivery+"moved.txt")); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("the rename of what S3 holds: %v, want EAGAIN", err)
 	}
 	said := func() {
 		t.Helper()
-		await(t, "the state to be paused", func() bool { return m.fileState(delivery+"new.txt") == "paused" })
+		await(t, "the state to be paused",
+			func() bool { return m.fileState(delivery+"new.txt") == "paused" })
 		for _, c := range []struct {
 			failed bool
 			args   []string
@@ -55,8 +57,10 @@ func TestPauseLetsReadsThrough(t *testing.T) {
 			{true, []string{"unmount", m.dir}},
 		} {
 			out, err := m.run(c.args...)
-			if (err != nil) != c.failed || !strings.Contains(out, "paused since ") || !strings.Contains(out, "s3share resume "+m.dir) {
-				t.Errorf("%s: %v\n%swant since when it is paused, and how it goes on", c.args[0], err, out)
+			if (err != nil) != c.failed || !strings.Contains(out, "paused since ") ||
+				!strings.Contains(out, "s3share resume "+m.dir) {
+				t.Errorf("%s: %v\n%swant since when it is paused, and how it goes on",
+					c.args[0], err, out)
 			}
 		}
 	}
@@ -93,7 +97,8 @@ func TestPauseFinishesPartsInFlight(t *testing.T) {
 	if out, err := m.run("pause", m.dir); err != nil {
 		t.Fatalf("pause: %v\n%s", err, out)
 	}
-	await(t, "the parts in flight to end", func() bool { return m.fileState(delivery+"much.bin") == "paused" })
+	await(t, "the parts in flight to end",
+		func() bool { return m.fileState(delivery+"much.bin") == "paused" })
 	f := m.uploading(t)
 	if f.InFlight != 0 || f.Sent == 0 || f.Sent >= int64(len(content)) {
 		t.Errorf("%d bytes are at S3 and %d on their way, want some, and none", f.Sent, f.InFlight)
@@ -115,7 +120,8 @@ func TestPauseFailsASyncClose(t *testing.T) {
 	if out, err := m.run("pause", m.dir); err != nil {
 		t.Fatalf("pause: %v\n%s", err, out)
 	}
-	if err := os.WriteFile(m.path(delivery+"a.txt"), []byte("a"), 0o644); !errors.Is(err, unix.EAGAIN) {
+	if err := os.WriteFile(m.path(delivery+"a.txt"), []byte("a"),
+		0o644); !errors.Is(err, unix.EAGAIN) {
 		t.Errorf("a close under -o sync: %v, want EAGAIN", err)
 	}
 	if out, err := m.run("resume", m.dir); err != nil {
@@ -136,14 +142,17 @@ func TestPausedOutboxIsKept(t *testing.T) {
 	m.write(delivery+"a.txt", []byte("a"))
 	m.abandon()
 	<-m.ended
-	recover := append([]string{"recover", "--bucket", x.Bucket, "--region", x.Region, "--state-dir", m.state}, x.endpoint()...)
-	if out, err := m.run(recover...); err == nil || !strings.Contains(out, "paused since") || !strings.Contains(out, "s3share resume ") {
+	recover := append([]string{"recover", "--bucket", x.Bucket, "--region", x.Region, "--state-dir",
+		m.state}, x.endpoint()...)
+	if out, err := m.run(recover...); err == nil || !strings.Contains(out, "paused since") ||
+		!strings.Contains(out, "s3share resume ") {
 		t.Errorf("recover of what is paused: %v\n%s", err, out)
 	}
 	if _, err := x.get(owner, delivery+"a.txt"); err == nil {
 		t.Error("recover has delivered what is paused")
 	}
-	if out, err := m.run("resume", m.dir); err != nil || !strings.Contains(out, "not paused any more; 1 file waits; s3share recover ") {
+	if out, err := m.run("resume", m.dir); err != nil ||
+		!strings.Contains(out, "not paused any more; 1 file waits; s3share recover ") {
 		t.Errorf("resume: %v\n%s", err, out)
 	}
 	if out, err := m.run(recover...); err != nil {

@@ -31,7 +31,8 @@ func startDisplay(t *testing.T) display {
 		t.Fatal(err)
 	}
 	defer told.Close()
-	cmd := exec.Command("Xvfb", "-displayfd", "3", "-fbdir", dir, "-screen", "0", "1600x600x24", "-nolisten", "tcp")
+	cmd := exec.Command("Xvfb", "-displayfd", "3", "-fbdir", dir, "-screen", "0",
+		"1600x600x24", "-nolisten", "tcp")
 	cmd.ExtraFiles = []*os.File{number}
 	startUntilEnd(t, cmd)
 	number.Close()
@@ -93,9 +94,9 @@ func (d display) await(t *testing.T, what string, wanted func(picture []byte) bo
 	return last
 }
 
-// TestFileManagerShowsArrivals has a window of a file manager be open while the other party delivers
-// a file, replaces it and removes it: its picture shows each, without any input. In the end it is the
-// picture of the beginning, to the pixel.
+// TestFileManagerShowsArrivals has a window of a file manager be open while the other party
+// delivers a file, replaces it and removes it: its picture shows each, without any input. In the
+// end it is the picture of the beginning, to the pixel.
 func TestFileManagerShowsArrivals(t *testing.T) {
 	t.Parallel()
 	needTools(t, "Xvfb", "pcmanfm")
@@ -111,18 +112,24 @@ func TestFileManagerShowsArrivals(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A list with sizes, without the free space, which other programs change.
-	if err := os.WriteFile(filepath.Join(config, "pcmanfm.conf"), []byte("[ui]\nwin_width=640\nwin_height=400\nview_mode=list\nshow_statusbar=0\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(config, "pcmanfm.conf"),
+		[]byte("[ui]\nwin_width=640\nwin_height=400\nview_mode=list\nshow_statusbar=0\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	window := exec.Command("pcmanfm", m.path("Delivery"))
-	window.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_RUNTIME_DIR=" + home, "DISPLAY=" + d.name,
+	window.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home,
+		"XDG_RUNTIME_DIR=" + home, "DISPLAY=" + d.name,
 		"GIO_USE_VFS=local", "GIO_USE_VOLUME_MONITOR=unix", "DBUS_SESSION_BUS_ADDRESS=disabled:"}
 	startUntilEnd(t, window)
 	m.awaitWatched(1)
 	// Below the first line of the list and above its scroll bar is text once there are files in it.
-	before := d.await(t, "the window to show the files", func(p []byte) bool { return hasText(p, 250, 150, 600, 350) })
+	before := d.await(t, "the window to show the files",
+		func(p []byte) bool { return hasText(p, 250, 150, 600, 350) })
 
-	differs := func(from []byte) func([]byte) bool { return func(p []byte) bool { return !slices.Equal(p, from) } }
+	differs := func(from []byte) func([]byte) bool {
+		return func(p []byte) bool { return !slices.Equal(p, from) }
+	}
 	x.put(owner, delivery+"new.csv", []byte("new"), true)
 	arrived := d.await(t, "the window to show the arrival", differs(before))
 	x.put(owner, delivery+"new.csv", []byte("replaced"), true)

@@ -42,7 +42,8 @@ func (x *exchange) arn(keys string) string {
 func (x *exchange) statements(rules ...allow) []map[string]any {
 	var all []map[string]any
 	for _, r := range rules {
-		all = append(all, map[string]any{"Effect": "Allow", "Principal": x.principal(x.Client), "Action": r.actions, "Resource": x.arn(r.on)})
+		all = append(all, map[string]any{"Effect": "Allow", "Principal": x.principal(x.Client),
+			"Action": r.actions, "Resource": x.arn(r.on)})
 	}
 	return all
 }
@@ -53,7 +54,8 @@ func (x *exchange) govern(t *testing.T, statements ...map[string]any) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if len(statements) == 0 {
-		if _, err := x.api[owner].DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &x.Bucket}); err != nil {
+		if _, err := x.api[owner].DeleteBucketPolicy(ctx,
+			&s3.DeleteBucketPolicyInput{Bucket: &x.Bucket}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -63,7 +65,8 @@ func (x *exchange) govern(t *testing.T, statements ...map[string]any) {
 		t.Fatal(err)
 	}
 	text := string(doc)
-	if _, err := x.api[owner].PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: &text}); err != nil {
+	if _, err := x.api[owner].PutBucketPolicy(ctx,
+		&s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: &text}); err != nil {
 		t.Fatalf("put policy %s: %v", text, err)
 	}
 }

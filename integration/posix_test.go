@@ -76,7 +76,8 @@ func TestDirSeek(t *testing.T) {
 		}
 		// Source: getdents64(2), struct linux_dirent64.
 		for b = b[:n]; len(b) > 0; b = b[binary.NativeEndian.Uint16(b[16:]):] {
-			all = append(all, entry{unix.ByteSliceToString(b[19:]), int64(binary.NativeEndian.Uint64(b[8:]))})
+			all = append(all,
+				entry{unix.ByteSliceToString(b[19:]), int64(binary.NativeEndian.Uint64(b[8:]))})
 		}
 		return all
 	}

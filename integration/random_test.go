@@ -28,7 +28,8 @@ func TestRandom(t *testing.T) {
 			t.Parallel()
 			x := newExchange(t, "full")
 			m := x.mount(client, "--memory", "16MiB")
-			r := &random{t: t, m: m, x: x, rnd: rand.New(rand.NewPCG(c.seed, 0)), largest: c.largest}
+			r := &random{t: t, m: m, x: x,
+				rnd: rand.New(rand.NewPCG(c.seed, 0)), largest: c.largest}
 			var err error
 			if r.model, err = os.Create(t.TempDir() + "/model"); err != nil {
 				t.Fatal(err)
@@ -127,10 +128,12 @@ func (r *random) step(i int) {
 		r.both(name("truncate"), func(f *os.File) error { return f.Truncate(off) })
 	case 12:
 		r.both(name("punch"), func(f *os.File) error {
-			return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+			return unix.Fallocate(int(f.Fd()),
+				unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 		})
 	case 13:
-		r.both(name("allocate"), func(f *os.File) error { return unix.Fallocate(int(f.Fd()), 0, off, n) })
+		r.both(name("allocate"),
+			func(f *os.File) error { return unix.Fallocate(int(f.Fd()), 0, off, n) })
 	case 14, 15:
 		r.mapped(name("mmap"), off, n)
 	case 16:
@@ -188,7 +191,8 @@ func (r *random) mapped(op string, off, n int64) {
 	start := off &^ 4095
 	fill := byte(r.rnd.Uint32())
 	r.both(op, func(f *os.File) error {
-		b, err := unix.Mmap(int(f.Fd()), start, int(end-start), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		b, err := unix.Mmap(int(f.Fd()), start, int(end-start),
+			unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return err
 		}

@@ -74,17 +74,20 @@ func TestReadFaults(t *testing.T) {
 				return c.answer(w, r, content)
 			})
 			if c.silent {
-				killedReader(t, exec.Command("cat", m.path(submissions+"file")), func() bool { return asked.Load() > 0 })
+				killedReader(t, exec.Command("cat", m.path(submissions+"file")),
+					func() bool { return asked.Load() > 0 })
 			}
 			began := time.Now()
-			out, err := exec.CommandContext(t.Context(), "cat", m.path(submissions+"file")).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), "cat",
+				m.path(submissions+"file")).CombinedOutput()
 			if took := time.Since(began); took > mostWait {
 				t.Errorf("cat waited %v", took)
 			}
 			if err == nil || !says(out, unix.EIO) {
 				t.Errorf("cat: %v, want %v\n%s", err, unix.EIO, brief(out))
 			}
-			if said := m.log.String(); !strings.Contains(said, c.log) || !strings.Contains(said, "read failed") {
+			if said := m.log.String(); !strings.Contains(said, c.log) ||
+				!strings.Contains(said, "read failed") {
 				t.Errorf("the log does not say %q", c.log)
 			}
 			g.when(nil) // and then it is as if nothing had been
@@ -112,7 +115,8 @@ func TestLookFaults(t *testing.T) {
 				asked.Add(1)
 				return hold(r)
 			})
-			killedReader(t, exec.Command(c.tool, m.path(c.key)), func() bool { return asked.Load() > 0 })
+			killedReader(t, exec.Command(c.tool, m.path(c.key)),
+				func() bool { return asked.Load() > 0 })
 			began := time.Now()
 			out, err := exec.CommandContext(t.Context(), c.tool, m.path(c.key)).CombinedOutput()
 			if took := time.Since(began); took > mostWait {
@@ -139,7 +143,8 @@ func killedReader(t *testing.T, cmd *exec.Cmd, waits func() bool) {
 	began := time.Now()
 	_ = cmd.Process.Kill()
 	err := cmd.Wait()
-	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "killed") || took > atOnce {
+	if took := time.Since(began); err == nil ||
+		!strings.Contains(err.Error(), "killed") || took > atOnce {
 		t.Errorf("%s ended after %v with %v, want it to be killed at once", cmd.Args[0], took, err)
 	}
 }
@@ -154,7 +159,8 @@ func TestReadCut(t *testing.T) {
 	x, w := direct.over(t)
 	m := x.mount(client)
 	w.spoil("limit_data", "downstream", map[string]any{"bytes": 700_000})
-	if got, err := os.ReadFile(m.path(submissions + "file")); err != nil || !bytes.Equal(got, content) {
+	if got, err := os.ReadFile(m.path(submissions + "file")); err != nil ||
+		!bytes.Equal(got, content) {
 		t.Errorf("it reads %s, %v", brief(got), err)
 	}
 	w.heal()

@@ -96,18 +96,22 @@ func TestReceiptsOfBothParties(t *testing.T) {
 		t.Fatalf("the mount reads %q", got)
 	}
 	const received = "received Submissions/brief.pdf mount"
-	await(t, "what was read is recorded", func() bool { return strings.Contains(logWords(ours.logOf()), received) })
+	await(t, "what was read is recorded",
+		func() bool { return strings.Contains(logWords(ours.logOf()), received) })
 	m.unmount()
-	if got, want := logWords(ours.logOf()), "delivered Delivery/mounted.csv mount\ndelivered Delivery/large.bin mount\ndelivered Delivery/put.csv put\n"+
-		"delivered Delivery/sent.csv send\n"+received; got != want {
+	if got, want := logWords(ours.logOf()),
+		"delivered Delivery/mounted.csv mount\ndelivered Delivery/large.bin mount\ndelivered Delivery/put.csv put\n"+
+			"delivered Delivery/sent.csv send\n"+received; got != want {
 		t.Errorf("the log of the client:\n%s\nwant\n%s", got, want)
 	}
-	if got, want := logWords(theirs.logOf()), "received Delivery/sent.csv receive\nreceived Delivery/large.bin get\nreceived Delivery/put.csv get"; got != want {
+	if got, want := logWords(theirs.logOf()),
+		"received Delivery/sent.csv receive\nreceived Delivery/large.bin get\nreceived Delivery/put.csv get"; got != want {
 		t.Errorf("the log of the owner:\n%s\nwant\n%s", got, want)
 	}
 	for _, l := range append(ours.logOf(), theirs.logOf()...) {
 		// This server is not AWS, and is not asked who we are.
-		if l.Principal != "" || l.By == "" || l.ETag == "" || l.Size == nil || l.Modified.IsZero() != (l.How == "receive") || l.Late {
+		if l.Principal != "" || l.By == "" || l.ETag == "" ||
+			l.Size == nil || l.Modified.IsZero() != (l.How == "receive") || l.Late {
 			t.Errorf("the entry %+v", l)
 		}
 		if sent := strings.Contains(l.Key, "sent.csv"); (l.SHA256 != "") != sent {
@@ -117,10 +121,12 @@ func TestReceiptsOfBothParties(t *testing.T) {
 	if got := logWords(ours.logOf("Submissions")); got != received {
 		t.Errorf("the log of Submissions:\n%s", got)
 	}
-	if got := logWords(ours.logOf("--name", "m*.csv", "--since", "1h")); got != "delivered Delivery/mounted.csv mount" {
+	if got := logWords(ours.logOf("--name", "m*.csv", "--since",
+		"1h")); got != "delivered Delivery/mounted.csv mount" {
 		t.Errorf("the log of m*.csv:\n%s", got)
 	}
-	for _, name := range []string{"Delivery/mounted.csv", "Delivery/large.bin", "Submissions/brief.pdf"} {
+	for _, name := range []string{"Delivery/mounted.csv", "Delivery/large.bin",
+		"Submissions/brief.pdf"} {
 		a, code := ours.run("receipt", name)
 		b, _ := theirs.run("receipt", name)
 		if code != 0 || a != b || !strings.Contains(a, "sha-256 of the lines above: ") {
@@ -130,15 +136,19 @@ func TestReceiptsOfBothParties(t *testing.T) {
 	ours.want(1, []string{"receipt", "Delivery/none"}, `S3 holds no "Delivery/none"`)
 	for _, p := range []*mover{ours, theirs} {
 		p.want(0, []string{"verify"}, "the log is whole", "are at S3 as they were recorded")
-		p.want(0, []string{"verify", "--deep"}, "the log is whole", "were read and have the checksums")
+		p.want(0, []string{"verify", "--deep"}, "the log is whole",
+			"were read and have the checksums")
 	}
 	sum := fmt.Sprintf("%x", sha256.Sum256(large))
-	theirs.want(0, []string{"verify", "Delivery/large.bin", "--expect", sum}, "has the SHA-256 that is expected: "+sum)
-	theirs.want(1, []string{"verify", "Delivery/put.csv", "--expect", sum}, "is another file: its SHA-256 is ", sum)
+	theirs.want(0, []string{"verify", "Delivery/large.bin", "--expect", sum},
+		"has the SHA-256 that is expected: "+sum)
+	theirs.want(1, []string{"verify", "Delivery/put.csv", "--expect", sum},
+		"is another file: its SHA-256 is ", sum)
 	crc := crc64.New(crc64.MakeTable(0x9a6c9329ac4bc9b5)) // CRC-64/NVME
 	crc.Write([]byte("by put"))
 	text := base64.StdEncoding.EncodeToString(crc.Sum(nil))
-	theirs.want(0, []string{"verify", "Delivery/put.csv", "--expect", text}, "has the CRC64NVME that is expected: "+text)
+	theirs.want(0, []string{"verify", "Delivery/put.csv", "--expect", text},
+		"has the CRC64NVME that is expected: "+text)
 	theirs.want(1, []string{"verify", "Delivery/none", "--expect", text}, "S3 holds no such file")
 	for _, l := range theirs.logOf() {
 		if l.Owner_Read.IsZero() {
@@ -148,16 +158,21 @@ func TestReceiptsOfBothParties(t *testing.T) {
 
 	x.put(client, delivery+"put.csv", []byte("another"), true)
 	x.remove(delivery + "sent.csv")
-	ours.want(1, []string{"verify"}, "Delivery/put.csv (line 3, delivered on ", "): changed: S3 holds another version", "Delivery/sent.csv (line 4, ", "): gone: S3 holds nothing", "3 of 5 files")
+	ours.want(1, []string{"verify"}, "Delivery/put.csv (line 3, delivered on ",
+		"): changed: S3 holds another version", "Delivery/sent.csv (line 4, ",
+		"): gone: S3 holds nothing", "3 of 5 files")
 	file := ledgerFile(t, ours.state)
 	whole, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, bytes.Replace(whole, []byte("mounted.csv"), []byte("mountex.csv"), 1), 0o600); err != nil {
+	if err := os.WriteFile(file,
+		bytes.Replace(whole, []byte("mounted.csv"), []byte("mountex.csv"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ours.want(1, []string{"verify", "Submissions"}, "the log is not as it was written: line 1 was changed", "the file is at S3 as it was recorded")
+	ours.want(1, []string{"verify", "Submissions"},
+		"the log is not as it was written: line 1 was changed",
+		"the file is at S3 as it was recorded")
 }
 
 // TestReceiptsAfterAKill kills a mount that delivers: what S3 has confirmed is in the log of the
@@ -191,5 +206,7 @@ func TestReceiptsAfterAKill(t *testing.T) {
 	if killed != 1 {
 		t.Errorf("that the mount was killed is recorded %d times", killed)
 	}
-	ours.want(0, []string{"verify", "--deep"}, "the log is whole", "20 of 20 files are at S3 as they were recorded", "the bytes of 20 were read", "the mount before was killed")
+	ours.want(0, []string{"verify", "--deep"}, "the log is whole",
+		"20 of 20 files are at S3 as they were recorded", "the bytes of 20 were read",
+		"the mount before was killed")
 }

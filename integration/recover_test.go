@@ -27,13 +27,15 @@ func TestRecover(t *testing.T) {
 	m.write(small, []byte("small"))
 	content := randomBytes(20 * mib)
 	m.write(large, content)
-	if out, err := m.recover(); exitCode(t, err) != 1 || !strings.Contains(out, "it is mounted on "+m.dir+", which delivers") {
+	if out, err := m.recover(); exitCode(t, err) != 1 ||
+		!strings.Contains(out, "it is mounted on "+m.dir+", which delivers") {
 		t.Errorf("recover beside the mount: %v\n%s", err, out)
 	}
 	m.kill()
 
 	if out, err := m.recover(); exitCode(t, err) != 1 ||
-		!containsAll(out, []string{`not delivered: "` + small + `"`, "access denied (s3:PutObject on Delivery/)", "not all can be delivered"}) {
+		!containsAll(out, []string{`not delivered: "` + small + `"`,
+			"access denied (s3:PutObject on Delivery/)", "not all can be delivered"}) {
 		t.Errorf("recover while S3 refuses: %v\n%s", err, out)
 	}
 	g.when(nil)
@@ -43,7 +45,8 @@ func TestRecover(t *testing.T) {
 	}
 	direct.awaitObject(small, []byte("small"))
 	direct.awaitObject(large, content)
-	if out, err := m.recover(); err != nil || !strings.Contains(out, "nothing waits for "+x.Bucket) {
+	if out, err := m.recover(); err != nil ||
+		!strings.Contains(out, "nothing waits for "+x.Bucket) {
 		t.Errorf("recover again: %v\n%s", err, out)
 	}
 }
@@ -65,7 +68,8 @@ func TestRecoverLeaves(t *testing.T) {
 	m.kill()
 	_ = f.Close() // of a dead mount
 	out, err := m.recover()
-	if exitCode(t, err) != 1 || !containsAll(out, []string{`not delivered: "` + key + `"`, "open for writing when s3share ended", "stays in the outbox"}) {
+	if exitCode(t, err) != 1 || !containsAll(out, []string{`not delivered: "` + key + `"`,
+		"open for writing when s3share ended", "stays in the outbox"}) {
 		t.Errorf("recover: %v\n%s", err, out)
 	}
 	if x.head(key) != nil {

@@ -91,7 +91,8 @@ func (m *mount) wantKept(key, old, by string) {
 			m.t.Errorf("the bucket holds %s, %v, want the older version", brief(got), err)
 		}
 	}
-	if here, err := os.ReadFile(m.path(key)); err == nil && string(here) != old && m.fileState(key) != "interrupted" {
+	if here, err := os.ReadFile(m.path(key)); err == nil && string(here) != old &&
+		m.fileState(key) != "interrupted" {
 		m.t.Errorf("%s is %s, and holds %s", key, m.fileState(key), brief(here))
 	}
 }
@@ -131,7 +132,8 @@ func TestRefusedByS3InTheMiddle(t *testing.T) {
 		t.Fatalf("retry: %v\n%s", err, out)
 	}
 	left := m.awaitRest()
-	if len(left) != 1 || left[0].State != "interrupted" || !strings.Contains(left[0].Reason, "access denied (s3:PutObject on ") {
+	if len(left) != 1 || left[0].State != "interrupted" ||
+		!strings.Contains(left[0].Reason, "access denied (s3:PutObject on ") {
 		t.Errorf("what is left is %v", left)
 	}
 	if got, err := direct.get(owner, key); err != nil || !bytes.Equal(got, []byte("old")) {

@@ -20,7 +20,8 @@ func TestMapThatTheDiskRefusesIsNotShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mapped, err := unix.Mmap(fd, 0, len("as it was"), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mapped, err := unix.Mmap(fd, 0, len("as it was"),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,8 +31,10 @@ func TestRepair(t *testing.T) {
 			key := func(i int) string { return fmt.Sprintf("%sclosed %02d", delivery, i) }
 			for i := range n {
 				in := &s3.PutObjectInput{
-					Bucket: &x.Bucket, Key: aws.String(key(i)), Body: strings.NewReader(string(content(i))),
-					ContentType: aws.String("text/x-closed"), Metadata: map[string]string{"colour": "red"},
+					Bucket: &x.Bucket, Key: aws.String(key(i)),
+					Body:        strings.NewReader(string(content(i))),
+					ContentType: aws.String("text/x-closed"),
+					Metadata:    map[string]string{"colour": "red"},
 				}
 				if _, err := x.api[client].PutObject(t.Context(), in); err != nil {
 					t.Fatal(err)
@@ -46,7 +48,8 @@ func TestRepair(t *testing.T) {
 			before := direct.list()
 
 			out, code := x.as(t, owner, nil, "repair")
-			if code != 1 || !strings.Contains(out, "cannot read 40 objects of 42") || !strings.Contains(out, "Please run: s3share repair") {
+			if code != 1 || !strings.Contains(out, "cannot read 40 objects of 42") ||
+				!strings.Contains(out, "Please run: s3share repair") {
 				t.Errorf("repair as the owner ends with %d:\n%s", code, out)
 			}
 			out, code = x.as(t, client, nil, "repair", "--dry-run")
@@ -73,16 +76,19 @@ func TestRepair(t *testing.T) {
 					Key, By  string
 					Repaired bool
 				}
-				if err := json.Unmarshal([]byte(line), &r); err != nil || !r.Repaired || r.By != way {
+				if err := json.Unmarshal([]byte(line), &r); err != nil ||
+					!r.Repaired || r.By != way {
 					t.Errorf("told %s, want one repaired by %s", line, way)
 				}
 			}
 			for i := range n {
-				if got, err := direct.get(owner, key(i)); err != nil || string(got) != string(content(i)) {
+				if got, err := direct.get(owner, key(i)); err != nil ||
+					string(got) != string(content(i)) {
 					t.Fatalf("the owner reads %q, %v", got, err)
 				}
 			}
-			if h := direct.head(key(0)); aws.ToString(h.ContentType) != "text/x-closed" || h.Metadata["colour"] != "red" {
+			if h := direct.head(key(0)); aws.ToString(h.ContentType) != "text/x-closed" ||
+				h.Metadata["colour"] != "red" {
 				t.Errorf("repaired, it has the type %v and metadata %v", h.ContentType, h.Metadata)
 			}
 			for _, p := range []party{owner, client} {
@@ -106,7 +112,8 @@ func TestRepairGoesOn(t *testing.T) {
 		direct.put(client, fmt.Sprintf("%s%d", delivery, i), []byte("closed"), false)
 	}
 	g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
-		return (op == "PutObjectAcl" || op == "CopyObject") && !strings.HasSuffix(r.URL.Path, "/0") && refuse(w, r, 403, "AccessDenied")
+		return (op == "PutObjectAcl" || op == "CopyObject") &&
+			!strings.HasSuffix(r.URL.Path, "/0") && refuse(w, r, 403, "AccessDenied")
 	})
 	out, code := x.as(t, client, nil, "repair")
 	if code != 1 || !strings.Contains(out, "1 of 10 objects, ") {

@@ -63,9 +63,12 @@ func TestReplaced(t *testing.T) {
 				if err != nil && !errors.Is(err, unix.ESTALE) {
 					t.Errorf("%v, want ESTALE or the bytes", err)
 				}
-				if err == nil && len(got) != len(want) || !bytes.Equal(got, want[:min(len(got), len(want))]) {
-					t.Errorf("%d bytes, of them %d of the old version and %d of the new, want %d of %q alone",
-						len(got), bytes.Count(got, []byte("1")), bytes.Count(got, []byte("2")), len(want), want[:1])
+				if err == nil && len(got) != len(want) ||
+					!bytes.Equal(got, want[:min(len(got), len(want))]) {
+					t.Errorf(
+						"%d bytes, of them %d of the old version and %d of the new, want %d of %q alone",
+						len(got), bytes.Count(got, []byte("1")), bytes.Count(got,
+							[]byte("2")), len(want), want[:1])
 				}
 			}
 			check(first, old)
@@ -162,7 +165,8 @@ func TestConflict(t *testing.T) {
 			all := x.list()
 			var beside string
 			for k := range all {
-				if strings.HasPrefix(k, delivery+"plan (conflict ") && strings.HasSuffix(k, ").txt") {
+				if strings.HasPrefix(k, delivery+"plan (conflict ") &&
+					strings.HasSuffix(k, ").txt") {
 					beside = k
 				}
 			}

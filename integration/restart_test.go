@@ -62,7 +62,8 @@ type restartLoad struct {
 }
 
 func newRestartLoad(m *mount) *restartLoad {
-	return &restartLoad{seed: rand.Uint64(), stop: make(chan struct{}), m: m, may: map[string][][]byte{}, errs: map[string]int{}}
+	return &restartLoad{seed: rand.Uint64(), stop: make(chan struct{}),
+		m: m, may: map[string][][]byte{}, errs: map[string]int{}}
 }
 
 func (l *restartLoad) mount() *mount {
@@ -118,7 +119,8 @@ func (l *restartLoad) write(t *testing.T, program int) {
 		if err == nil {
 			continue
 		}
-		allowed := []error{unix.ENOTCONN, unix.ECONNABORTED, unix.EIO, fs.ErrNotExist} // the last without a mount
+		// the last without a mount
+		allowed := []error{unix.ENOTCONN, unix.ECONNABORTED, unix.EIO, fs.ErrNotExist}
 		if !slices.ContainsFunc(allowed, func(e error) bool { return errors.Is(err, e) }) {
 			t.Errorf("a program is told %v", err)
 		}
@@ -186,7 +188,8 @@ func (l *restartLoad) check(x *exchange, left []owedFile) {
 			}
 		}
 		if !slices.ContainsFunc(may, func(b []byte) bool { return bytes.Equal(b, got) }) {
-			x.t.Errorf("%s has %s, want one of %d contents, the first %s", key, brief(got), len(may), brief(may[0]))
+			x.t.Errorf("%s has %s, want one of %d contents, the first %s", key, brief(got),
+				len(may), brief(may[0]))
 		}
 		delete(objects, key)
 	}
@@ -195,6 +198,7 @@ func (l *restartLoad) check(x *exchange, left []owedFile) {
 			x.t.Errorf("the bucket has %s as well", key)
 		}
 	}
-	x.t.Logf("%d files closed, %d names tried, errors %v, %d interrupted, the longest stop %s; seed %d",
+	x.t.Logf(
+		"%d files closed, %d names tried, errors %v, %d interrupted, the longest stop %s; seed %d",
 		l.closed.Load(), len(l.may), l.errs, len(left), l.longer, l.seed)
 }

@@ -91,12 +91,14 @@ func TestResume(t *testing.T) {
 		}
 	}
 	if rest != size-before {
-		t.Errorf("%d bytes went to S3 after the kill, want the %d that were missing", rest, size-before)
+		t.Errorf("%d bytes went to S3 after the kill, want the %d that were missing",
+			rest, size-before)
 	}
 	if got := g.count("CreateMultipartUpload"); got != 1 {
 		t.Errorf("%d uploads were begun, want 1", got)
 	}
-	allowed := []string{"ListObjectsV2", "GetObject", "HeadObject", "PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+	allowed := []string{"ListObjectsV2", "GetObject", "HeadObject", "PutObject",
+		"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
 	for _, op := range g.others(allowed...) {
 		t.Errorf("besides %v there was %s", allowed, op)
 	}
@@ -128,7 +130,8 @@ func pour(path string, size int64) (sum [sha256.Size]byte, err error) {
 
 // checksum reads an object as the bucket's owner and returns its checksum and size.
 func (x *exchange) checksum(key string) (sum [sha256.Size]byte, size int64, err error) {
-	out, err := x.api[owner].GetObject(x.t.Context(), &s3.GetObjectInput{Bucket: &x.Bucket, Key: &key})
+	out, err := x.api[owner].GetObject(x.t.Context(),
+		&s3.GetObjectInput{Bucket: &x.Bucket, Key: &key})
 	if err != nil {
 		return sum, 0, err
 	}

@@ -201,7 +201,8 @@ func TestAppenders(t *testing.T) {
 		for i := 1; i <= lines; i++ {
 			next := strings.Index("\n"+got, fmt.Sprintf("\n%s %d\n", who, i))
 			if next < 0 || next <= at {
-				t.Fatalf("line %q is not behind the one before it in %s", fmt.Sprint(who, " ", i), brief([]byte(got)))
+				t.Fatalf("line %q is not behind the one before it in %s",
+					fmt.Sprint(who, " ", i), brief([]byte(got)))
 			}
 			at = next
 		}
@@ -249,7 +250,8 @@ func TestAttributes(t *testing.T) {
 	const key = delivery + "script.sh"
 	then := time.Date(2001, 2, 3, 4, 5, 6, 789_000_000, time.UTC)
 	m.write(key, []byte("#!/bin/sh\n"))
-	if err := errors.Join(os.Chmod(m.path(key), 0o750), os.Chtimes(m.path(key), then, then)); err != nil {
+	if err := errors.Join(os.Chmod(m.path(key), 0o750),
+		os.Chtimes(m.path(key), then, then)); err != nil {
 		t.Fatal(err)
 	}
 	check := func(m *mount) {
@@ -269,7 +271,8 @@ func TestAttributes(t *testing.T) {
 	m.awaitDelivered(key)
 	check(m)
 	// As rclone writes times, in seconds, and s3fs modes, as stat(2) tells them.
-	if got := x.head(key).Metadata; got["mtime"] != "981173106.789000000" || got["mode"] != "33256" {
+	if got := x.head(key).Metadata; got["mtime"] != "981173106.789000000" ||
+		got["mode"] != "33256" {
 		t.Errorf("S3 was told of %v", got)
 	}
 	// They stay when the content changes, but the time goes on.
@@ -427,12 +430,14 @@ func TestUnlinkOpen(t *testing.T) {
 		}
 		copy(content[50_000:], "more")
 		got := make([]byte, len(content))
-		if _, err := f.ReadAt(got, 0); err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(got, content) {
+		if _, err := f.ReadAt(got, 0); err != nil && !errors.Is(err, io.EOF) ||
+			!bytes.Equal(got, content) {
 			t.Errorf("without its name the file holds %s, %v", brief(got), err)
 		}
 		// A new file of the name is another one.
 		m.write(key, []byte("new"))
-		if _, err := f.ReadAt(got, 0); err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(got, content) {
+		if _, err := f.ReadAt(got, 0); err != nil && !errors.Is(err, io.EOF) ||
+			!bytes.Equal(got, content) {
 			t.Errorf("beside a new file of its name it holds %s, %v", brief(got), err)
 		}
 		if err := f.Close(); err != nil {
@@ -490,7 +495,8 @@ func TestReadWhileDelivered(t *testing.T) {
 				if got, err := os.ReadFile(m.path(key)); err != nil || !bytes.Equal(got, want) {
 					size := m.sees(key).size
 					again, erragain := os.ReadFile(m.path(key))
-					return fmt.Errorf("%s holds %s, %v, want %s; then it has %d bytes, and holds %s, %v",
+					return fmt.Errorf(
+						"%s holds %s, %v, want %s; then it has %d bytes, and holds %s, %v",
 						key, brief(got), err, brief(want), size, brief(again), erragain)
 				}
 				if time.Now().After(deadline) {
@@ -520,7 +526,8 @@ func TestFsyncOfADirectory(t *testing.T) {
 			if readOnly {
 				return
 			}
-			for _, step := range []string{`mkdir d`, `: > d/a`, `mv d/a d/b`, `mv d e`, `rm e/b`, `: > e/a`} {
+			for _, step := range []string{`mkdir d`, `: > d/a`,
+				`mv d/a d/b`, `mv d e`, `rm e/b`, `: > e/a`} {
 				shell(t, `cd "$1"; `+step, m.path("Delivery"))
 				for _, dir := range m.names("Delivery") {
 					m.syncDir("Delivery/" + dir)
@@ -551,7 +558,8 @@ func TestKilledWriter(t *testing.T) {
 	x := newExchange(t, "full")
 	m := x.mount(client)
 	const key = delivery + "cut-off"
-	cmd := exec.Command("bash", "-c", `exec > "$1"; echo half; echo ready >&2; read -r never`, "bash", m.path(key))
+	cmd := exec.Command("bash",
+		"-c", `exec > "$1"; echo half; echo ready >&2; read -r never`, "bash", m.path(key))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,8 @@ func (c canaries) lookBelow(dir string) (files int) {
 // says.
 func askSocket(t *testing.T, socket, file string) []byte {
 	t.Helper()
-	web := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	web := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context,
+		_, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
 	defer web.CloseIdleConnections()
@@ -95,7 +96,8 @@ func askSocket(t *testing.T, socket, file string) []byte {
 		{"POST", "/wait", `{"path":"` + file + `","timeout":1}`}, {"POST", "/retry", `{}`}, {"POST", "/deliver", `{}`},
 		{"POST", "/outcomes", `{"paths":["` + file + `"]}`}, {"POST", "/login", `{}`}, {"POST", "/login", `not JSON`}, {"GET", "/debug/pprof/", ""},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), ask.method, "http://s3share"+ask.path, strings.NewReader(ask.body))
+		req, err := http.NewRequestWithContext(t.Context(), ask.method, "http://s3share"+ask.path,
+			strings.NewReader(ask.body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,8 +119,9 @@ func wrongSignature(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("Content-Type", "application/xml")
 	w.Header().Set("X-Amz-Request-Id", "GATEWAY")
 	w.WriteHeader(http.StatusForbidden)
-	fmt.Fprintf(w, "<Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided.</Message>"+
-		"<CanonicalRequest>x-amz-security-token:%s</CanonicalRequest><Token-0>%[1]s</Token-0><RequestId>GATEWAY</RequestId></Error>", r.Header.Get("X-Amz-Security-Token"))
+	fmt.Fprintf(w,
+		"<Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided.</Message>"+
+			"<CanonicalRequest>x-amz-security-token:%s</CanonicalRequest><Token-0>%[1]s</Token-0><RequestId>GATEWAY</RequestId></Error>", r.Header.Get("X-Amz-Security-Token"))
 	return true
 }
 
@@ -132,7 +135,8 @@ func (g *gateway) withoutToken(a account, region string) {
 		r.Header.Del("X-Amz-Security-Token")
 		r.Header.Del("Authorization")
 		creds := aws.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey}
-		if err := signer.SignHTTP(r.Context(), creds, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", region, time.Now()); err != nil {
+		if err := signer.SignHTTP(r.Context(), creds, r, r.Header.Get("X-Amz-Content-Sha256"), "s3",
+			region, time.Now()); err != nil {
 			panic(err)
 		}
 		forward.ServeHTTP(w, r)
@@ -152,22 +156,26 @@ func TestSecretsAreWrittenNowhere(t *testing.T) {
 	given := t.TempDir() // what has the secrets, and is not s3share's
 	password := "canaryPassword" + rand.Text()
 	token := "canaryToken" + rand.Text()
-	c := canaries{t, map[string]string{"secret key": x.Client.SecretAccessKey, "session token": token, "password": password}}
+	c := canaries{t, map[string]string{"secret key": x.Client.SecretAccessKey,
+		"session token": token, "password": password}}
 
 	output := filepath.Join(given, "output")
 	give := func(text string) {
 		t.Helper()
-		if err := errors.Join(os.WriteFile(output+".new", []byte(text), 0o600), os.Rename(output+".new", output)); err != nil {
+		if err := errors.Join(os.WriteFile(output+".new", []byte(text), 0o600),
+			os.Rename(output+".new", output)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	good, err := json.Marshal(map[string]any{"Version": 1, "AccessKeyId": x.Client.AccessKeyID, "SecretAccessKey": x.Client.SecretAccessKey, "SessionToken": token})
+	good, err := json.Marshal(map[string]any{"Version": 1, "AccessKeyId": x.Client.AccessKeyID,
+		"SecretAccessKey": x.Client.SecretAccessKey, "SessionToken": token})
 	if err != nil {
 		t.Fatal(err)
 	}
 	give(string(good))
 	config := filepath.Join(given, "config")
-	if err := os.WriteFile(config, []byte("[default]\ncredential_process = cat "+output+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(config,
+		[]byte("[default]\ncredential_process = cat "+output+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m.env = append(m.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE="+config)
@@ -217,7 +225,9 @@ func TestSecretsAreWrittenNowhere(t *testing.T) {
 		if trouble.serve == nil {
 			m.awaitDelivered(key)
 		}
-		commands := [][]string{{"login", m.dir}, {"status"}, {"status", "--json"}, {"why", m.path(key)}, {"retry", m.dir}, {"wait", "--timeout", "100ms", m.dir}, {"doctor", "--json", m.dir}}
+		commands := [][]string{{"login", m.dir}, {"status"}, {"status", "--json"},
+			{"why", m.path(key)}, {"retry", m.dir}, {"wait", "--timeout", "100ms",
+				m.dir}, {"doctor", "--json", m.dir}}
 		if i < 3 { // what goes on when others fail
 			commands = append(commands, []string{"doctor", m.dir}, []string{"repair", m.dir})
 		}
@@ -235,7 +245,8 @@ func TestSecretsAreWrittenNowhere(t *testing.T) {
 	// A password where none belongs is refused, and not repeated.
 	hidden := strings.Replace(x.Endpoint, "://", "://user:"+password+"@", 1)
 	file := filepath.Join(given, "s3share.toml")
-	if err := os.WriteFile(file, []byte("[exchange.team]\nbucket = \"b\"\nendpoint-url = \""+hidden+"\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("[exchange.team]\nbucket = \"b\"\nendpoint-url = \""+hidden+
+		"\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other := filepath.Join(base, "other")
@@ -275,7 +286,8 @@ func TestSecretsAreWrittenNowhere(t *testing.T) {
 	c.lookBelow(base)
 	run("a dead mount", "status", "--json")
 	run("a dead mount", "unmount", m.dir)
-	run("a dead mount", "recover", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint, "--region", x.Region, "--state-dir", m.state)
+	run("a dead mount", "recover", "--bucket", x.Bucket, "--endpoint-url", x.Endpoint,
+		"--region", x.Region, "--state-dir", m.state)
 	c.lookBelow(base)
 }
 
@@ -287,13 +299,16 @@ func TestNoCoreIsDumped(t *testing.T) {
 	m := x.place(t, client)
 	m.cmd.Dir = t.TempDir() // where the file would be
 	m.env = append(m.env, "GOTRACEBACK=crash")
-	dumps := func(cmd *exec.Cmd) bool { return cmd.ProcessState.Sys().(syscall.WaitStatus).CoreDump() }
+	dumps := func(cmd *exec.Cmd) bool {
+		return cmd.ProcessState.Sys().(syscall.WaitStatus).CoreDump()
+	}
 	crash := exec.Command("bash", "-c", "ulimit -c unlimited && kill -ABRT $$")
 	crash.Dir = m.cmd.Dir
 	if err := crash.Run(); err == nil || !dumps(crash) {
 		t.Skipf("no program dumps its memory here: %v", err)
 	}
-	m.cmd.Args = append([]string{"bash", "-c", `ulimit -c unlimited && exec "$0" "$@"`}, m.cmd.Args...)
+	m.cmd.Args = append([]string{"bash", "-c", `ulimit -c unlimited && exec "$0" "$@"`},
+		m.cmd.Args...)
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +322,8 @@ func TestNoCoreIsDumped(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-m.ended
-	if status := m.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.CoreDump() {
+	if status := m.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() ||
+		status.CoreDump() {
 		t.Errorf("it ended with %v", m.cmd.ProcessState)
 	}
 }

@@ -19,7 +19,8 @@ import (
 const semanticsDoc = "../docs/semantics.md"
 
 // exampleDocs are the pages of which each example is a test.
-var exampleDocs = []string{semanticsDoc, "../docs/file-manager.md", "../docs/offline.md", "../docs/many-mounts.md"}
+var exampleDocs = []string{semanticsDoc, "../docs/file-manager.md", "../docs/offline.md",
+	"../docs/many-mounts.md"}
 
 // exampleTools are the programs that examples may call and a machine may lack.
 var exampleTools = []string{"getfattr", "git", "python3", "rsync", "setfattr", "vim"}
@@ -85,7 +86,8 @@ func TestSemantics(t *testing.T) {
 			ours := ofClient.mount(client, first.options...)
 			theirs := x.mount(owner)
 			for _, e := range groups[name] {
-				t.Run(fmt.Sprintf("line %d", e.line), func(t *testing.T) { e.run(t, ours, theirs, line) })
+				t.Run(fmt.Sprintf("line %d", e.line),
+					func(t *testing.T) { e.run(t, ours, theirs, line) })
 			}
 			if t.Failed() {
 				return // something may be left, and has been told
@@ -102,7 +104,8 @@ func TestSemantics(t *testing.T) {
 func (m *mount) leaveAsItIs() {
 	m.done = true
 	if out, err := m.run("unmount", "--keep", "--timeout", patience.String(), m.dir); err != nil &&
-		!strings.Contains(out, "stays in the outbox") && !strings.Contains(out, "beside the other party's version") && !strings.Contains(out, "not removed: ") {
+		!strings.Contains(out, "stays in the outbox") && !strings.Contains(out,
+		"beside the other party's version") && !strings.Contains(out, "not removed: ") {
 		m.t.Errorf("unmount: %v\n%s", err, out)
 	}
 }
@@ -118,7 +121,8 @@ const (
 func (e example) run(t *testing.T, ours, theirs *mount, line *wire) {
 	for _, c := range e.calls {
 		for _, tool := range exampleTools {
-			if slices.Contains(strings.FieldsFunc(c.command, func(r rune) bool { return strings.ContainsRune(" $(|;", r) }), tool) {
+			if slices.Contains(strings.FieldsFunc(c.command,
+				func(r rune) bool { return strings.ContainsRune(" $(|;", r) }), tool) {
 				needTools(t, tool)
 			}
 		}
@@ -141,7 +145,8 @@ func (e example) run(t *testing.T, ours, theirs *mount, line *wire) {
 				break
 			}
 			if !c.soon || time.Now().After(deadline) {
-				t.Fatalf("%s:%d: $ %s\nsays:\n%s\nwant:\n%s", e.page, c.line, c.command, got, c.says)
+				t.Fatalf("%s:%d: $ %s\nsays:\n%s\nwant:\n%s",
+					e.page, c.line, c.command, got, c.says)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -233,7 +238,8 @@ func (e *example) add(line string, n int) error {
 	last := len(e.calls) - 1
 	switch {
 	case isCommand:
-		e.calls = append(e.calls, call{line: n, command: command, soon: strings.HasSuffix(command, "# soon")})
+		e.calls = append(e.calls,
+			call{line: n, command: command, soon: strings.HasSuffix(command, "# soon")})
 	case last < 0:
 		return fmt.Errorf("an example begins with %q, not with a command", line)
 	case isMore && e.calls[last].says == "":
@@ -260,7 +266,8 @@ func newSession(t *testing.T, ours, theirs *mount) *session {
 	t.Helper()
 	home, bin := t.TempDir(), t.TempDir()
 	for link, to := range map[string]string{
-		filepath.Join(home, "client"): ours.dir, filepath.Join(home, "owner"): theirs.dir, filepath.Join(bin, "s3share"): s3shareBin,
+		filepath.Join(home, "client"): ours.dir, filepath.Join(home,
+			"owner"): theirs.dir, filepath.Join(bin, "s3share"): s3shareBin,
 	} {
 		if err := os.Symlink(to, link); err != nil {
 			t.Fatal(err)
@@ -269,7 +276,8 @@ func newSession(t *testing.T, ours, theirs *mount) *session {
 	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 	cmd := exec.CommandContext(ctx, "bash", "--noprofile", "--norc")
 	cmd.Dir = home
-	cmd.Env = append(slices.Clone(ours.env), "PATH="+bin+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = append(slices.Clone(ours.env), "PATH="+bin+":"+os.Getenv("PATH"), "LC_ALL=C.UTF-8",
+		"TZ=UTC", "GIT_CONFIG_NOSYSTEM=1")
 	cmd.WaitDelay = 5 * time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -296,7 +304,8 @@ func newSession(t *testing.T, ours, theirs *mount) *session {
 // say types a command and returns what it said.
 func (s *session) say(command string) string {
 	s.t.Helper()
-	if _, err := fmt.Fprintf(s.in, "{ %s\n} </dev/null\nprintf '\\n%%s\\n' '%s'\n", command, sessionMark); err != nil {
+	if _, err := fmt.Fprintf(s.in, "{ %s\n} </dev/null\nprintf '\\n%%s\\n' '%s'\n",
+		command, sessionMark); err != nil {
 		s.t.Fatal(err)
 	}
 	var said strings.Builder

@@ -77,7 +77,8 @@ func serve(args ...string) (l line, stop func() error, err error) {
 		err = json.Unmarshal(said, &l)
 	}
 	if !kill.Stop() || err != nil {
-		return l, nil, errors.Join(fmt.Errorf("localbucket did not start: %w", err), stdin.Close(), cmd.Wait(), errors.New(complaint.String()))
+		return l, nil, errors.Join(fmt.Errorf("localbucket did not start: %w", err),
+			stdin.Close(), cmd.Wait(), errors.New(complaint.String()))
 	}
 	return l, func() error {
 		err := stdin.Close()
@@ -93,10 +94,12 @@ func makeBucket(ctx context.Context, name, policy string) (line, error) {
 	if server.onRGW() {
 		style = "rgw"
 	}
-	cmd := exec.CommandContext(ctx, localbucketBin, "setup", "--endpoint", server.Endpoint, "--region", server.Region,
+	cmd := exec.CommandContext(ctx, localbucketBin, "setup", "--endpoint", server.Endpoint,
+		"--region", server.Region,
 		"--principal-style", style, "--bucket", name, "--policy", policy)
 	cmd.Env = os.Environ()
-	for who, a := range map[string]account{"OWNER": server.Owner, "CLIENT": server.Client, "THIRD": server.Third} {
+	for who, a := range map[string]account{"OWNER": server.Owner, "CLIENT": server.Client,
+		"THIRD": server.Third} {
 		cmd.Env = append(cmd.Env, who+"_KEY="+a.AccessKeyID, who+"_SECRET="+a.SecretAccessKey)
 	}
 	var complaint bytes.Buffer

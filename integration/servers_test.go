@@ -45,12 +45,15 @@ var serverKinds = []struct {
 		}},
 	{"copies no parts, for want of a length",
 		func(x *exchange, op string, w http.ResponseWriter, r *http.Request) bool {
-			return op == "UploadPartCopy" && refuse(w, r, http.StatusLengthRequired, "MissingContentLength")
+			return op == "UploadPartCopy" &&
+				refuse(w, r, http.StatusLengthRequired, "MissingContentLength")
 		}},
 	{"refuses the conditions of copies",
 		func(x *exchange, op string, w http.ResponseWriter, r *http.Request) bool {
-			asks := r.Header.Get("X-Amz-Copy-Source-If-Match") + r.Header.Get("If-Match") + r.Header.Get("If-None-Match")
-			return (op == "CopyObject" || op == "UploadPartCopy") && asks != "" && refuse(w, r, http.StatusNotImplemented, "NotImplemented")
+			asks := r.Header.Get("X-Amz-Copy-Source-If-Match") + r.Header.Get(
+				"If-Match") + r.Header.Get("If-None-Match")
+			return (op == "CopyObject" || op == "UploadPartCopy") && asks != "" &&
+				refuse(w, r, http.StatusNotImplemented, "NotImplemented")
 		}},
 }
 
@@ -58,13 +61,17 @@ var serverKinds = []struct {
 // localbucket, as AWS, wants to be told where the upload was begun with checksums.
 func (x *exchange) completeFor(w http.ResponseWriter, r *http.Request) bool {
 	key, id := strings.TrimPrefix(r.URL.Path, "/"+x.Bucket+"/"), r.URL.Query().Get("uploadId")
-	list, err := x.api[client].ListParts(r.Context(), &s3.ListPartsInput{Bucket: &x.Bucket, Key: &key, UploadId: &id})
+	list, err := x.api[client].ListParts(r.Context(),
+		&s3.ListPartsInput{Bucket: &x.Bucket, Key: &key, UploadId: &id})
 	if err != nil {
 		return refuse(w, r, status(err), "NoSuchUpload")
 	}
-	in := &s3.CompleteMultipartUploadInput{Bucket: &x.Bucket, Key: &key, UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{}}
+	in := &s3.CompleteMultipartUploadInput{Bucket: &x.Bucket, Key: &key, UploadId: &id,
+		MultipartUpload: &types.CompletedMultipartUpload{}}
 	for _, p := range list.Parts {
-		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{PartNumber: p.PartNumber, ETag: p.ETag, ChecksumCRC32: p.ChecksumCRC32})
+		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts,
+			types.CompletedPart{PartNumber: p.PartNumber, ETag: p.ETag,
+				ChecksumCRC32: p.ChecksumCRC32})
 	}
 	if v := r.Header.Get("If-Match"); v != "" {
 		in.IfMatch = &v
@@ -79,7 +86,8 @@ func (x *exchange) completeFor(w http.ResponseWriter, r *http.Request) bool {
 	case err != nil:
 		return refuse(w, r, http.StatusInternalServerError, "InternalError")
 	}
-	fmt.Fprintf(w, "<CompleteMultipartUploadResult><Key>%s</Key><ETag>%s</ETag></CompleteMultipartUploadResult>", key, *out.ETag)
+	fmt.Fprintf(w,
+		"<CompleteMultipartUploadResult><Key>%s</Key><ETag>%s</ETag></CompleteMultipartUploadResult>", key, *out.ETag)
 	return true
 }
 
@@ -104,11 +112,15 @@ func TestServersThatCannotDoAll(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			x, g := newExchange(t, "full").in(t).through(t)
-			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool { return kind.answer(x, op, w, r) })
+			g.when(func(op string, w http.ResponseWriter, r *http.Request) bool {
+				return kind.answer(x, op, w, r)
+			})
 			d := newDesk(t, x, owner)
 			for range 2 {
-				out, err := d.types(t, "s3share init "+x.Bucket+" --yes --widen --grant full --client "+clientName(x))
-				if err != nil || !strings.Contains(out, "s3share:"+x.Bucket) || strings.Contains(out, "SDK ") {
+				out, err := d.types(t,
+					"s3share init "+x.Bucket+" --yes --widen --grant full --client "+clientName(x))
+				if err != nil || !strings.Contains(out, "s3share:"+x.Bucket) ||
+					strings.Contains(out, "SDK ") {
 					t.Fatalf("init: %v\n%s", err, out)
 				}
 			}

@@ -106,11 +106,14 @@ func TestServiceManager(t *testing.T) {
 		write("my.toml", "[exchange.team]\nbucket = \"b\"\nprofile = "+more)
 	}
 	profile := func(name string, a account) string {
-		return fmt.Sprintf("[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", name, a.AccessKeyID, a.SecretAccessKey)
+		return fmt.Sprintf("[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+			name, a.AccessKeyID, a.SecretAccessKey)
 	}
-	write("credentials", profile("first", x.Client)+profile("second", x.Owner)+profile("wrong", account{AccessKeyID: "none", SecretAccessKey: "none"}))
+	write("credentials", profile("first", x.Client)+profile("second", x.Owner)+profile("wrong",
+		account{AccessKeyID: "none", SecretAccessKey: "none"}))
 	config(`"first"`)
-	m.env = append(m.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(base, "credentials"))
+	m.env = append(m.env, "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=",
+		"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(base, "credentials"))
 	s := underServiceManager(t, m, "WATCHDOG_USEC=200000")
 	s.hears("READY=1")
 	s.hears("WATCHDOG=1")
@@ -134,12 +137,15 @@ func TestServiceManager(t *testing.T) {
 		if log := m.log.String(); !containsAll(log, c.logs) {
 			t.Errorf("with profile = %s the log lacks one of %q:\n%s", c.config, c.logs, log)
 		}
-		if out, err := m.run("status", "--json", m.dir); err != nil || !strings.Contains(out, `"profile": "`+c.profile+`"`) {
+		if out, err := m.run("status", "--json", m.dir); err != nil ||
+			!strings.Contains(out, `"profile": "`+c.profile+`"`) {
 			t.Errorf("with profile = %s the status is %v\n%s", c.config, err, out)
 		}
 	}
 	if n := strings.Count(m.log.String(), "msg=reloaded"); n != 2 {
-		t.Errorf("the log says %d times that it has reloaded, want 2: with the settings that were valid", n)
+		t.Errorf(
+			"the log says %d times that it has reloaded, want 2: with the settings that were valid",
+			n)
 	}
 	m.deliver(delivery+"file", []byte("after the reloads"))
 	m.unmount()

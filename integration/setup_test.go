@@ -119,7 +119,8 @@ func (d *desk) unmountLater(t *testing.T) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, s3shareBin, "unmount", "--timeout", patience.String(), filepath.Join(d.home, "exchange"))
+		cmd := exec.CommandContext(ctx, s3shareBin, "unmount", "--timeout", patience.String(),
+			filepath.Join(d.home, "exchange"))
 		cmd.Env = d.env
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("unmount: %v\n%s", err, out)
@@ -165,7 +166,8 @@ func TestSetUp(t *testing.T) {
 	for i, c := range all {
 		d := desks[c.by]
 		command := invitation.ReplaceAllString(c.command, invited)
-		command = strings.ReplaceAll(strings.ReplaceAll(command, "team-exchange", x.Bucket), "--client 444455556666", "--client "+clientName(x))
+		command = strings.ReplaceAll(strings.ReplaceAll(command, "team-exchange", x.Bucket),
+			"--client 444455556666", "--client "+clientName(x))
 		out, err := d.types(t, command)
 		if err != nil && i != 3 {
 			t.Fatalf("%s$ %s\n%s%v", c.by, command, out, err)
@@ -177,7 +179,8 @@ func TestSetUp(t *testing.T) {
 		case 1:
 			d.unmountLater(t)
 			for _, want := range c.shows {
-				if strings.HasPrefix(want, "  Submissions/") || strings.HasPrefix(want, "  Delivery/") {
+				if strings.HasPrefix(want, "  Submissions/") ||
+					strings.HasPrefix(want, "  Delivery/") {
 					if !strings.Contains(out, want+"\n") {
 						t.Errorf("%s$ %s\n%s\nwant %q in it", c.by, command, out, want)
 					}
@@ -185,7 +188,8 @@ func TestSetUp(t *testing.T) {
 			}
 		case 3:
 			want := strings.Join(c.shows, "\n") + "\n"
-			await(t, "the owner to see the file", func() bool { out, _ := d.types(t, command); return out == want })
+			await(t, "the owner to see the file",
+				func() bool { out, _ := d.types(t, command); return out == want })
 		}
 	}
 	if !bytes.Equal([]byte(strings.Join(all[3].shows, "\n")+"\n"), report) {
@@ -206,7 +210,8 @@ func TestSetUpAgain(t *testing.T) {
 	before := statements(t, x)
 	d := newDesk(t, x, owner)
 	for _, grant := range []string{"dropbox", "full", "folders"} {
-		command := "s3share init " + x.Bucket + " --yes --widen --client " + principal + " --grant " + grant
+		command := "s3share init " + x.Bucket + " --yes --widen --client " +
+			principal + " --grant " + grant
 		if out, err := d.types(t, command); err != nil {
 			t.Fatalf("%s\n%s%v", command, out, err)
 		}
@@ -258,27 +263,32 @@ func TestSetUpAgainWhereItIsMounted(t *testing.T) {
 	}
 	c.unmountLater(t)
 	const already = "It is mounted on exchange already."
-	if said, err := o.types(t, make); err != nil || !strings.Contains(said, already) || invitation.FindString(said) == "" {
+	if said, err := o.types(t, make); err != nil || !strings.Contains(said, already) ||
+		invitation.FindString(said) == "" {
 		t.Errorf("init, run again, ends with %v and says\n%s", err, said)
 	}
 	if said, err := c.types(t, join); err != nil || !strings.Contains(said, already) {
 		t.Errorf("join, run again, ends with %v and says\n%s", err, said)
 	}
-	if said, err := c.types(t, strings.TrimSuffix(join, " exchange")); err != nil || !strings.Contains(said, "/exchange already.") {
+	if said, err := c.types(t, strings.TrimSuffix(join, " exchange")); err != nil ||
+		!strings.Contains(said, "/exchange already.") {
 		t.Errorf("join without a directory ends with %v and says\n%s", err, said)
 	}
-	if said, err := o.types(t, make+" --name other"); err == nil || !strings.Contains(said, "is mounted there already") || invitation.FindString(said) == "" {
+	if said, err := o.types(t, make+" --name other"); err == nil ||
+		!strings.Contains(said, "is mounted there already") || invitation.FindString(said) == "" {
 		t.Errorf("init of another exchange ends with %v and says\n%s", err, said)
 	}
 	if said, err := o.types(t, make+" --dry-run"); err != nil || invitation.FindString(said) == "" {
-		t.Errorf("init --dry-run ends with %v and does not say what the client runs:\n%s", err, said)
+		t.Errorf("init --dry-run ends with %v and does not say what the client runs:\n%s",
+			err, said)
 	}
 }
 
 // statements are the bucket's, each in one form of writing.
 func statements(t *testing.T, x *exchange) (all []string) {
 	t.Helper()
-	out, err := x.api[owner].GetBucketPolicy(t.Context(), &s3.GetBucketPolicyInput{Bucket: &x.Bucket})
+	out, err := x.api[owner].GetBucketPolicy(t.Context(),
+		&s3.GetBucketPolicyInput{Bucket: &x.Bucket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,19 +311,23 @@ func statements(t *testing.T, x *exchange) (all []string) {
 func TestJoinSurvivesOddAnswers(t *testing.T) {
 	t.Parallel()
 	x, g := newPlace(t).through(t)
-	out, err := newDesk(t, x, owner).types(t, "s3share init "+x.Bucket+" --yes --client "+clientName(x))
+	out, err := newDesk(t, x, owner).types(t,
+		"s3share init "+x.Bucket+" --yes --client "+clientName(x))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	line := regexp.MustCompile(`s3share:[^ \n]+`).FindString(out)
-	for _, op := range []string{"ListObjectsV2", "GetObject", "UploadPart", "CreateMultipartUpload", "HeadObject"} {
+	for _, op := range []string{"ListObjectsV2", "GetObject",
+		"UploadPart", "CreateMultipartUpload", "HeadObject"} {
 		for _, odd := range []struct {
 			status int
 			code   string
-		}{{400, "InvalidRequest"}, {405, "MethodNotAllowed"}, {409, "InvalidBucketState"}, {501, "NotImplemented"}} {
+		}{{400, "InvalidRequest"}, {405, "MethodNotAllowed"}, {409, "InvalidBucketState"},
+			{501, "NotImplemented"}} {
 			answering(odd.status, odd.code, "odd", op)(x, g)
 			d := newDesk(t, x, client)
-			if out, err := d.types(t, "s3share join "+line); err != nil || !strings.Contains(out, "The exchange "+strconv.Quote(x.Bucket)+" is in") {
+			if out, err := d.types(t, "s3share join "+line); err != nil ||
+				!strings.Contains(out, "The exchange "+strconv.Quote(x.Bucket)+" is in") {
 				t.Errorf("%s answers %d %s: %v\n%s", op, odd.status, odd.code, err, out)
 			}
 		}
@@ -324,13 +338,15 @@ func TestJoinSurvivesOddAnswers(t *testing.T) {
 func TestJoinRefused(t *testing.T) {
 	t.Parallel()
 	x := newPlace(t)
-	out, err := newDesk(t, x, owner).types(t, "s3share init "+x.Bucket+" --yes --client "+clientName(x))
+	out, err := newDesk(t, x, owner).types(t,
+		"s3share init "+x.Bucket+" --yes --client "+clientName(x))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	line := regexp.MustCompile(`s3share:[^ \n]+`).FindString(out)
 	d := newDesk(t, x, third)
-	if out, err := d.types(t, "s3share join "+line); err == nil || !strings.Contains(out, "does not let this account in") {
+	if out, err := d.types(t, "s3share join "+line); err == nil ||
+		!strings.Contains(out, "does not let this account in") {
 		t.Errorf("it joins: %v\n%s", err, out)
 	}
 	if _, err := os.Stat(filepath.Join(d.home, ".config")); err == nil {
@@ -361,11 +377,13 @@ func TestASpoofedClientIsTakenBack(t *testing.T) {
 			"read": func() error { _, err := x.get(client, key); return err },
 			"put":  func() error { _, err := x.tryPut(client, key+"-new", []byte("x"), true); return err },
 			"list": func() error {
-				_, err := thief.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &x.Bucket, Prefix: &key})
+				_, err := thief.ListObjectsV2(t.Context(),
+					&s3.ListObjectsV2Input{Bucket: &x.Bucket, Prefix: &key})
 				return err
 			},
 			"policy": func() error {
-				_, err := thief.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: aws.String("{}")})
+				_, err := thief.PutBucketPolicy(t.Context(),
+					&s3.PutBucketPolicyInput{Bucket: &x.Bucket, Policy: aws.String("{}")})
 				return err
 			},
 		} {
@@ -378,7 +396,8 @@ func TestASpoofedClientIsTakenBack(t *testing.T) {
 		slices.Sort(all)
 		return all
 	}
-	if got := reaches("Private/secret"); slices.ContainsFunc(got, func(what string) bool { return what != "list" }) {
+	if got := reaches("Private/secret"); slices.ContainsFunc(got,
+		func(what string) bool { return what != "list" }) {
 		t.Errorf("outside the folders the client can %s", got)
 	}
 	if got := reaches(submissions + "ours"); !slices.Contains(got, "read") {

@@ -55,7 +55,8 @@ func TestForkedWriterAndKill(t *testing.T) {
 			keys = append(keys, fmt.Sprintf("%s%s-%d-%d", delivery, writer, round, i))
 			args = append(args, m.path(keys[i]))
 		}
-		shell(t, `python3 -c "$@"`, append([]string{sharedWriting, writer, strconv.Itoa(m.cmd.Process.Pid)}, args...)...)
+		shell(t, `python3 -c "$@"`,
+			append([]string{sharedWriting, writer, strconv.Itoa(m.cmd.Process.Pid)}, args...)...)
 		m.bury()
 		m = m.revive(t)
 		m.done = true

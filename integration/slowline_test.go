@@ -38,7 +38,8 @@ func TestSlowLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, fmt.Sprintf("%d parts on their way", few), func() bool { return parts() >= few })
-	await(t, "the file to be closed", func() bool { return !strings.HasPrefix(m.fileState(key), "open") })
+	await(t, "the file to be closed",
+		func() bool { return !strings.HasPrefix(m.fileState(key), "open") })
 	if n := parts(); n > few {
 		t.Errorf("%d parts are on their way at once", n)
 	}

@@ -14,12 +14,14 @@ import (
 // recover, and by the next mount.
 func TestStateDirOfAnyName(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"[a-z]", `back\slash`, "*?", "new\nline", "caf\xe9", "a b\tc", "link/below"} {
+	for _, name := range []string{"[a-z]", `back\slash`, "*?", "new\nline", "caf\xe9",
+		"a b\tc", "link/below"} {
 		t.Run(fmt.Sprintf("%q", name), func(t *testing.T) {
 			t.Parallel()
 			top := t.TempDir()
 			if name == "link/below" {
-				if err := errors.Join(os.Mkdir(filepath.Join(top, "to"), 0o700), os.Symlink("to", filepath.Join(top, "link"))); err != nil {
+				if err := errors.Join(os.Mkdir(filepath.Join(top, "to"), 0o700),
+					os.Symlink("to", filepath.Join(top, "link"))); err != nil {
 					t.Fatal(err)
 				}
 			}

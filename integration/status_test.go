@@ -48,11 +48,15 @@ func TestStatus(t *testing.T) {
 			}
 		}
 	}
-	if out, err := m.run("status", m.path(delivery+"absent")); exitCode(t, err) != 1 || !strings.Contains(out, "there is no such file") {
+	if out, err := m.run("status", m.path(delivery+"absent")); exitCode(t, err) != 1 ||
+		!strings.Contains(out, "there is no such file") {
 		t.Errorf("status of what is not there: %v\n%s", err, out)
 	}
-	for name, want := range map[string]string{"absent": "there is no such file", "c.part": "a private name, never sent", "a.txt": "access denied (s3:PutObject on Delivery/)"} {
-		if out, err := m.run("wait", m.path(delivery+name)); exitCode(t, err) != 1 || !strings.Contains(out, want) {
+	for name, want := range map[string]string{"absent": "there is no such file",
+		"c.part": "a private name, never sent",
+		"a.txt":  "access denied (s3:PutObject on Delivery/)"} {
+		if out, err := m.run("wait", m.path(delivery+name)); exitCode(t, err) != 1 ||
+			!strings.Contains(out, want) {
 			t.Errorf("wait for %s: %v\n%s\nwant it to say %q", name, err, out, want)
 		}
 	}
@@ -72,12 +76,15 @@ func TestStatus(t *testing.T) {
 	if err != nil || len(all) != 1 || len(all[0].Owed) != 1 {
 		t.Fatalf("status --json: %v\n%s", err, out)
 	}
-	if o := all[0].Owed[0]; o.Path != delivery+"a.txt" || o.State != "blocked" || o.Size != 1 || o.Code != "AccessDenied" || o.RequestID != "GATEWAY" || o.Since == "" {
+	if o := all[0].Owed[0]; o.Path != delivery+"a.txt" || o.State != "blocked" ||
+		o.Size != 1 || o.Code != "AccessDenied" || o.RequestID != "GATEWAY" || o.Since == "" {
 		t.Errorf("status --json tells %+v", o)
 	}
 
-	for name, want := range map[string]string{"state": "blocked", "progress": "0/1", "error": "AccessDenied"} {
-		if got, err := xattr(m.path(delivery+"a.txt"), "user.s3share."+name); err != nil || !strings.Contains(got, want) {
+	for name, want := range map[string]string{"state": "blocked", "progress": "0/1",
+		"error": "AccessDenied"} {
+		if got, err := xattr(m.path(delivery+"a.txt"), "user.s3share."+name); err != nil ||
+			!strings.Contains(got, want) {
 			t.Errorf("%s of a.txt = %q, %v, want %q", name, got, err, want)
 		}
 	}

@@ -50,7 +50,8 @@ func TestNothingThatIsPrintedSpeaksToTheTerminal(t *testing.T) {
 		if r := speaks(out); r != "" {
 			t.Errorf("%s prints %s:\n%q", what, r, out)
 		}
-		if !strings.Contains(out, `31m`) && !strings.Contains(out, `2J`) && !strings.Contains(out, `gpj`) {
+		if !strings.Contains(out, `31m`) && !strings.Contains(out, `2J`) &&
+			!strings.Contains(out, `gpj`) {
 			t.Errorf("%s prints nothing of it:\n%s", what, out)
 		}
 	}
@@ -73,7 +74,8 @@ func TestNothingThatIsPrintedSpeaksToTheTerminal(t *testing.T) {
 		evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Amz-Request-Id", "id\x9b31m")
 			w.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(w, "<Error><Code>Refused"+words+"</Code><Message>"+words+"&#13;"+"</Message></Error>")
+			_, _ = io.WriteString(w,
+				"<Error><Code>Refused"+words+"</Code><Message>"+words+"&#13;"+"</Message></Error>")
 		}))
 		defer evil.Close()
 		x := &exchange{line: server}
@@ -89,7 +91,8 @@ func TestNothingThatIsPrintedSpeaksToTheTerminal(t *testing.T) {
 			{"mount", "no" + spoken, home},
 		} {
 			cmd := exec.CommandContext(t.Context(), s3shareBin, args...)
-			cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s", "AWS_REGION=us-east-1")
+			cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home,
+				"AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s", "AWS_REGION=us-east-1")
 			out, _ := cmd.CombinedOutput()
 			check(t, args[0], string(out))
 		}

@@ -55,7 +55,8 @@ func TestThumbnailersGetAPart(t *testing.T) {
 	if n := fetched.Load(); n > most {
 		t.Errorf("%d bytes are downloaded for it", n)
 	}
-	if got, err = read(m, "evince-thumbnailer", "tail", "a.mp4"); err != nil || !bytes.Equal(got, film[len(film)-100_000:]) {
+	if got, err = read(m, "evince-thumbnailer", "tail", "a.mp4"); err != nil ||
+		!bytes.Equal(got, film[len(film)-100_000:]) {
 		t.Errorf("the end of the file: %d bytes, %v", len(got), err)
 	}
 	if n := fetched.Load(); n > most+1<<20 {
@@ -69,7 +70,8 @@ func TestThumbnailersGetAPart(t *testing.T) {
 	}
 	out, err := m.run("status", "--json", m.dir)
 	var st []struct{ Thumbnails struct{ Files, Refused int } }
-	if err != nil || json.Unmarshal([]byte(out), &st) != nil || len(st) != 1 || st[0].Thumbnails.Files != 3 || st[0].Thumbnails.Refused != 1 {
+	if err != nil || json.Unmarshal([]byte(out), &st) != nil ||
+		len(st) != 1 || st[0].Thumbnails.Files != 3 || st[0].Thumbnails.Refused != 1 {
 		t.Errorf("status says %v\n%s", err, out)
 	}
 	all := x.mount(client, "-o", "thumbnails=all")

@@ -19,7 +19,8 @@ import (
 // sum is the SHA-256 of what the bucket's owner reads at key.
 func (x *exchange) sum(key string) string {
 	x.t.Helper()
-	out, err := x.api[owner].GetObject(x.t.Context(), &s3.GetObjectInput{Bucket: &x.Bucket, Key: &key})
+	out, err := x.api[owner].GetObject(x.t.Context(),
+		&s3.GetObjectInput{Bucket: &x.Bucket, Key: &key})
 	if err != nil {
 		x.t.Errorf("get %q: %v", key, err)
 		return ""
@@ -151,7 +152,8 @@ func TestCopyTree(t *testing.T) {
 			got, want := sumsBelow(t, local+"/net"), sumsBelow(t, tree)
 			for rel := range want {
 				if got[rel] != want[rel] {
-					t.Errorf("%s came back with the sum %.12s, want %.12s", rel, got[rel], want[rel])
+					t.Errorf("%s came back with the sum %.12s, want %.12s",
+						rel, got[rel], want[rel])
 				}
 			}
 			if len(got) != len(want) {
@@ -189,7 +191,8 @@ func TestLarge(t *testing.T) {
 	const key = delivery + "large.bin"
 	// The sum is of what dd was given, not of what can be read again.
 	h := sha256.New()
-	dd := exec.CommandContext(t.Context(), "dd", "of="+from.path(key), "bs=1M", "iflag=fullblock", "status=none")
+	dd := exec.CommandContext(t.Context(), "dd", "of="+from.path(key),
+		"bs=1M", "iflag=fullblock", "status=none")
 	dd.Stdin = io.TeeReader(io.LimitReader(mathrand.NewChaCha8([32]byte{}), int64(size)), h)
 	if out, err := dd.CombinedOutput(); err != nil {
 		t.Fatalf("dd: %v\n%s", err, out)
@@ -200,7 +203,8 @@ func TestLarge(t *testing.T) {
 		t.Errorf("S3 holds the sum %.12s, want %.12s", got, want)
 	}
 	to := x.mount(owner)
-	if got := strings.Fields(shell(t, `dd if="$1" bs=1M status=none | sha256sum`, to.path(key)))[0]; got != want {
+	if got := strings.Fields(shell(t, `dd if="$1" bs=1M status=none | sha256sum`,
+		to.path(key)))[0]; got != want {
 		t.Errorf("the other party reads the sum %.12s, want %.12s", got, want)
 	}
 }
@@ -227,7 +231,8 @@ func TestGit(t *testing.T) {
 	m.unmount()
 	// What is at S3 is the repository.
 	other := x.mount(owner)
-	shell(t, `git -c safe.directory='*' -C "$1" fsck --strict && cmp "$1/a" "$2/clone/a"`, other.path(delivery+"repo"), local)
+	shell(t, `git -c safe.directory='*' -C "$1" fsck --strict && cmp "$1/a" "$2/clone/a"`,
+		other.path(delivery+"repo"), local)
 }
 
 // TestSqlite keeps a database in an exchange. Its wal mode needs shared memory
@@ -261,7 +266,8 @@ func TestSqlite(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if again := shell(t, `sqlite3 "$1" "pragma integrity_check; select count(*) from t;"`, path); again != got {
+			if again := shell(t, `sqlite3 "$1" "pragma integrity_check; select count(*) from t;"`,
+				path); again != got {
 				t.Errorf("from S3 sqlite3 says %q, want %q", again, got)
 			}
 		})
@@ -359,7 +365,8 @@ END`},
 				t.Errorf("uploads of %q are still open", left)
 			}
 			for key := range x.list() {
-				if slices.ContainsFunc([]string{"conflict", ".sw", "~"}, func(s string) bool { return strings.Contains(key, s) }) {
+				if slices.ContainsFunc([]string{"conflict", ".sw", "~"},
+					func(s string) bool { return strings.Contains(key, s) }) {
 					t.Errorf("%q is at S3", key)
 				}
 			}

@@ -74,11 +74,13 @@ func TestFilesOfEqualSizeAndTimeAreNotTakenForOneAnother(t *testing.T) {
 // enforceOwnership has the bucket's owner own what others put there.
 func (x *exchange) enforceOwnership() {
 	x.t.Helper()
-	_, err := x.api[owner].PutBucketOwnershipControls(x.t.Context(), &s3.PutBucketOwnershipControlsInput{
-		Bucket: &x.Bucket, OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{
-			{ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced},
-		}},
-	})
+	_, err := x.api[owner].PutBucketOwnershipControls(x.t.Context(),
+		&s3.PutBucketOwnershipControlsInput{
+			Bucket: &x.Bucket,
+			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{
+				{ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced},
+			}},
+		})
 	if err != nil {
 		x.t.Fatalf("turn ACLs off: %v", err)
 	}

@@ -58,7 +58,8 @@ func commonDir(t *testing.T) string {
 func dirOf(t *testing.T, uid int, mode os.FileMode, path ...string) string {
 	t.Helper()
 	dir := filepath.Join(path...)
-	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, mode), os.Chown(dir, uid, uid)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, mode),
+		os.Chown(dir, uid, uid)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -124,7 +125,8 @@ func startFakeDaemon(t *testing.T, uid int, dir string, status map[string]any) {
 	cmd.Env = []string{fakeDaemon + "=" + filepath.Join(run, socketName(dir))}
 	cmd.Stdin = strings.NewReader(string(text))
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid),
+		Gid: uint32(uid)}}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -182,7 +184,8 @@ func newEvilServer(t *testing.T) *evilServer {
 		query := r.URL.Query()
 		switch {
 		case query.Has("uploads"):
-			_, _ = io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>planted</UploadId></InitiateMultipartUploadResult>")
+			_, _ = io.WriteString(w,
+				"<InitiateMultipartUploadResult><UploadId>planted</UploadId></InitiateMultipartUploadResult>")
 		case query.Has("list-type"):
 			_, _ = io.WriteString(w, "<ListBucketResult><Name>theirs</Name></ListBucketResult>")
 		case r.Method == http.MethodPut, r.Method == http.MethodDelete:
@@ -217,7 +220,8 @@ func TestRootTakesNothingFromAnotherUsersDaemon(t *testing.T) {
 	state := dirOf(t, someUser, 0o700, top, "theirs", "state")
 	for _, name := range []string{"probes.json", "exchange.json", "daemon.lock"} {
 		link := filepath.Join(state, name)
-		if err := errors.Join(os.Symlink(precious, link), os.Lchown(link, someUser, someUser)); err != nil {
+		if err := errors.Join(os.Symlink(precious, link),
+			os.Lchown(link, someUser, someUser)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -229,8 +233,10 @@ func TestRootTakesNothingFromAnotherUsersDaemon(t *testing.T) {
 	})
 	for _, command := range []string{"doctor", "repair", "login"} {
 		cmd := exec.CommandContext(t.Context(), s3shareBin, command, dir)
-		cmd.Env = append(os.Environ(), "HOME="+top, "XDG_CONFIG_HOME="+top, "XDG_RUNTIME_DIR=", "AWS_EC2_METADATA_DISABLED=true",
-			"AWS_ACCESS_KEY_ID=ROOT", "AWS_SECRET_ACCESS_KEY=secret", "AWS_SESSION_TOKEN=token-of-root")
+		cmd.Env = append(os.Environ(), "HOME="+top, "XDG_CONFIG_HOME="+top, "XDG_RUNTIME_DIR=",
+			"AWS_EC2_METADATA_DISABLED=true",
+			"AWS_ACCESS_KEY_ID=ROOT", "AWS_SECRET_ACCESS_KEY=secret",
+			"AWS_SESSION_TOKEN=token-of-root")
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "is a mount of") {
 			t.Errorf("%s: %v\n%s", command, err, out)
@@ -267,7 +273,8 @@ func TestAStateDirectoryOfAnotherUserIsRefused(t *testing.T) {
 		}
 		log := staged + ".log"
 		if err := errors.Join(os.Symlink(secret, staged), os.Lchown(staged, owner, owner),
-			os.WriteFile(log, []byte(journal.String()), 0o600), os.Chown(log, owner, owner)); err != nil {
+			os.WriteFile(log, []byte(journal.String()), 0o600), os.Chown(log,
+				owner, owner)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -349,7 +356,8 @@ func TestAnotherUsersDirectoriesDoNotKeepFromMounting(t *testing.T) {
 			timeout 60 $1/s3share doctor $2/mnt 2>&1 || echo "doctor: exit status $?"
 		' bash $1 $2 $3 $4 $7`,
 		top, home, x.Bucket, x.Endpoint, a.AccessKeyID, a.SecretAccessKey, x.Region)
-	for _, want := range []string{"the user sees: " + mnt, "root sees: " + mnt, "is a mount of nobody", "doctor: exit status 1"} {
+	for _, want := range []string{"the user sees: " + mnt, "root sees: " + mnt,
+		"is a mount of nobody", "doctor: exit status 1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

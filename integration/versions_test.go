@@ -67,7 +67,8 @@ func TestVersions(t *testing.T) {
 		}
 	}
 	doctor(owner, "ok", "granted")
-	doctor(client, "note", "s3:ListBucketVersions is not granted, s3:GetObjectVersion is not granted")
+	doctor(client, "note",
+		"s3:ListBucketVersions is not granted, s3:GetObjectVersion is not granted")
 
 	ours.want(1, []string{"versions", key}, "s3:ListBucketVersions", "docs/versions.md")
 	ours.want(1, []string{"restore", key}, "s3:ListBucketVersions")
@@ -78,13 +79,16 @@ func TestVersions(t *testing.T) {
 	doctor(client, "note", "s3:ListBucketVersions is granted, s3:GetObjectVersion is not granted")
 	x.govern(t, append(policy, x.statements(allow{"*", []string{"s3:GetObjectVersion"}})...)...)
 	ours.want(0, []string{"get", key + "@" + first.Version_ID, "."}, "1 file")
-	if got, err := os.ReadFile(filepath.Join(ours.dir, "q3@home (version "+first.Version_ID+").csv")); err != nil || string(got) != "first" {
+	if got, err := os.ReadFile(filepath.Join(ours.dir,
+		"q3@home (version "+first.Version_ID+").csv")); err != nil || string(got) != "first" {
 		t.Errorf("the first version is %q, %v", got, err)
 	}
 
-	x.govern(t, append(policy, x.statements(allow{"", []string{"s3:ListBucketVersions"}}, allow{"*", []string{"s3:GetObjectVersion"}})...)...)
+	x.govern(t, append(policy, x.statements(allow{"", []string{"s3:ListBucketVersions"}},
+		allow{"*", []string{"s3:GetObjectVersion"}})...)...)
 	doctor(client, "ok", "granted")
-	ours.want(1, []string{"restore", key + "@nosuch"}, `has no version "nosuch"`, "s3share versions")
+	ours.want(1, []string{"restore", key + "@nosuch"},
+		`has no version "nosuch"`, "s3share versions")
 	ours.want(1, []string{"restore", delivery + "none"}, "S3 holds no")
 	ours.want(0, []string{"restore", key}, "is the version "+first.Version_ID+" again")
 	x.awaitObject(key, []byte("first"))
@@ -96,7 +100,8 @@ func TestVersions(t *testing.T) {
 	ours.want(0, []string{"versions", key}, "removed")
 	ours.want(0, []string{"restore", key + "@" + first.Short}, "again")
 	x.awaitObject(key, []byte("first"))
-	if all := ours.versionsOf(key); len(all) != 5 || !all[0].Current || !all[1].Removed || all[0].ETag != first.ETag {
+	if all := ours.versionsOf(key); len(all) != 5 || !all[0].Current || !all[1].Removed ||
+		all[0].ETag != first.ETag {
 		t.Errorf("the versions are %+v", all)
 	}
 
@@ -125,10 +130,13 @@ func TestVersions(t *testing.T) {
 	m.wantSays(2, []string{"get", m.dir, t.TempDir()}, "is the mount itself")
 	x.put(owner, delivery+"2026/file", []byte("in a directory"), true)
 	for _, command := range []string{"versions", "restore", "receipt"} {
-		m.wantSays(2, []string{command, m.path(delivery + "2026")}, "is a folder: ", "name a file in it")
+		m.wantSays(2, []string{command, m.path(delivery + "2026")},
+			"is a folder: ", "name a file in it")
 	}
-	m.wantSays(2, []string{"put", path, m.path(delivery + "2026")}, "is a path in a mount", "Delivery/2026, with --exchange "+m.dir)
-	m.wantSays(2, []string{"send", path, "--into", m.path(delivery + "2026")}, "is a path in a mount", "Delivery/2026, with --exchange "+m.dir)
+	m.wantSays(2, []string{"put", path, m.path(delivery + "2026")}, "is a path in a mount",
+		"Delivery/2026, with --exchange "+m.dir)
+	m.wantSays(2, []string{"send", path, "--into", m.path(delivery + "2026")},
+		"is a path in a mount", "Delivery/2026, with --exchange "+m.dir)
 	m.unmount()
 }
 
@@ -137,11 +145,13 @@ func TestNoVersions(t *testing.T) {
 	t.Parallel()
 	x := newAWSPlace(t)
 	x.initFull()
-	x.govern(t, append(x.policy(t), x.statements(allow{"", []string{"s3:ListBucketVersions"}}, allow{"*", []string{"s3:GetObjectVersion"}})...)...)
+	x.govern(t, append(x.policy(t), x.statements(allow{"", []string{"s3:ListBucketVersions"}},
+		allow{"*", []string{"s3:GetObjectVersion"}})...)...)
 	x.put(client, delivery+"plain", []byte("plain"), true)
 	for p, says := range map[party]string{client: "is not known", owner: "versioning is off"} {
 		m := x.mover(p)
 		m.want(0, []string{"versions", delivery + "plain"}, "current", "note: ", says)
-		m.want(1, []string{"restore", delivery + "plain"}, "it has no earlier version", says, "--versioning")
+		m.want(1, []string{"restore", delivery + "plain"},
+			"it has no earlier version", says, "--versioning")
 	}
 }

@@ -142,7 +142,8 @@ func TestSettle(t *testing.T) {
 		{"rename large", 20 * mib, func(m *mount, key string) error { return os.Rename(m.path(key), m.path(key+"-to")) }, "-to"},
 		{"rename to private", 20 * mib, func(m *mount, key string) error { return os.Rename(m.path(key), m.path(key+".part")) }, ""},
 		{"rename away and back", 1000, func(m *mount, key string) error {
-			return errors.Join(os.Rename(m.path(key), m.path(key+"-to")), os.Rename(m.path(key+"-to"), m.path(key)),
+			return errors.Join(os.Rename(m.path(key), m.path(key+"-to")),
+				os.Rename(m.path(key+"-to"), m.path(key)),
 				os.Rename(m.path(key), m.path(key+"-end")))
 		}, "-end"},
 	} {
@@ -161,7 +162,8 @@ func TestSettle(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.size > 8*mib {
-				await(t, "the upload to begin", func() bool { return slices.Contains(x.uploads(), key) })
+				await(t, "the upload to begin",
+					func() bool { return slices.Contains(x.uploads(), key) })
 			}
 			if err := errors.Join(f.Close(), c.then(m, key)); err != nil {
 				t.Fatal(err)
@@ -171,7 +173,8 @@ func TestSettle(t *testing.T) {
 				defer close(ended)
 				m.unmount()
 			}()
-			never(t, "an object under the first name", func() bool { return x.atServer(owner, key).listed }, ended)
+			never(t, "an object under the first name",
+				func() bool { return x.atServer(owner, key).listed }, ended)
 			want := map[string]bool{}
 			if c.left != "" {
 				want[key+c.left] = true
@@ -200,12 +203,14 @@ func TestPrivate(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "article")
 	m := x.mount(client)
-	for _, name := range []string{".q3.csv.swp", ".~lock.q3.csv#", "q3.csv~", "film.mkv.part", "._q3.csv", ".DS_Store"} {
+	for _, name := range []string{".q3.csv.swp", ".~lock.q3.csv#", "q3.csv~", "film.mkv.part",
+		"._q3.csv", ".DS_Store"} {
 		m.write(delivery+name, []byte("private"))
 		if got := m.read(delivery + name); string(got) != "private" {
 			t.Errorf("%s holds %q", name, got)
 		}
-		await(t, name+" to be private", func() bool { return m.fileState(delivery+name) == "private" })
+		await(t, name+" to be private",
+			func() bool { return m.fileState(delivery+name) == "private" })
 	}
 	m.deliver(delivery+"public", nil)
 	for key := range x.list() {

@@ -36,14 +36,16 @@ func (l watchLine) String() string { return l.Event + " " + strings.ToValidUTF8(
 
 // watchArgs is a command line that watches a folder of the exchange without a mount.
 func (m *mount) watchArgs(folder string, more ...string) []string {
-	args := append([]string{"watch", folder, "--bucket", m.x.Bucket, "--region", m.x.Region, "--state-dir", m.state}, m.x.endpoint()...)
+	args := append([]string{"watch", folder, "--bucket", m.x.Bucket, "--region",
+		m.x.Region, "--state-dir", m.state}, m.x.endpoint()...)
 	return append(args, more...)
 }
 
 // lookOnce runs `s3share watch --once` and returns the events.
 func (m *mount) lookOnce(t *testing.T, folder string, more ...string) (all []watchLine) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s3shareBin, m.watchArgs(folder, append([]string{"--once", "--json"}, more...)...)...)
+	cmd := exec.CommandContext(t.Context(),
+		s3shareBin, m.watchArgs(folder, append([]string{"--once", "--json"}, more...)...)...)
 	cmd.Env = m.env
 	var out, notes bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &notes
@@ -74,8 +76,8 @@ func wantEvents(t *testing.T, got []watchLine, want ...string) {
 	}
 }
 
-// TestWatchOnce looks, without a mount, at what both parties do: at what was delivered with the ACL and
-// without it, changed and removed, by the other party, by put and by a mount.
+// TestWatchOnce looks, without a mount, at what both parties do: at what was delivered with the ACL
+// and without it, changed and removed, by the other party, by put and by a mount.
 func TestWatchOnce(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "article")
@@ -93,7 +95,8 @@ func TestWatchOnce(t *testing.T) {
 	if err := os.WriteFile(local, []byte("put"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"put", local, "Delivery", "--bucket", x.Bucket, "--region", x.Region, "--state-dir", m.state}, x.endpoint()...)
+	args := append([]string{"put", local, "Delivery", "--bucket", x.Bucket, "--region",
+		x.Region, "--state-dir", m.state}, x.endpoint()...)
 	if out, err := m.run(args...); err != nil {
 		t.Fatalf("put: %v\n%s", err, out)
 	}
@@ -347,8 +350,8 @@ func TestWatchKilledWithItsCommand(t *testing.T) {
 	t.Logf("%d events, %d of them twice", len(lines), twice)
 }
 
-// TestWatchBurst has thousands of objects arrive at once: each is told once, though the watch is killed
-// meanwhile, and it does not take much memory.
+// TestWatchBurst has thousands of objects arrive at once: each is told once, though the watch is
+// killed meanwhile, and it does not take much memory.
 func TestWatchBurst(t *testing.T) {
 	t.Parallel()
 	x := newExchange(t, "article")
@@ -366,7 +369,8 @@ func TestWatchBurst(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.OpenFile(filepath.Join(t.TempDir(), "out"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	out, err := os.OpenFile(filepath.Join(t.TempDir(), "out"),
+		os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

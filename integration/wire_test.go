@@ -64,7 +64,8 @@ func (x exchange) over(t *testing.T) (*exchange, *wire) {
 	w := &wire{t: t}
 	var made struct{ Listen string }
 	name := fmt.Sprintf("%x", randomBytes(8))
-	if err := ask(http.MethodPost, api+"/proxies", map[string]any{"name": name, "listen": "127.0.0.1:0", "upstream": to.Host, "enabled": true}, &made); err != nil {
+	if err := ask(http.MethodPost, api+"/proxies", map[string]any{"name": name,
+		"listen": "127.0.0.1:0", "upstream": to.Host, "enabled": true}, &made); err != nil {
 		t.Fatal(err)
 	}
 	w.proxy = api + "/proxies/" + name
@@ -124,7 +125,8 @@ func ask(method, address string, in, out any) error {
 	defer resp.Body.Close()
 	said, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s %w", method, address, said, errors.Join(err, errors.New(resp.Status)))
+		return fmt.Errorf("%s %s: %s %w", method, address, said,
+			errors.Join(err, errors.New(resp.Status)))
 	}
 	if out == nil {
 		return nil

@@ -123,7 +123,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 			}
 			m.kill()
 			m = m.revive(t)
-			if left := m.awaitRest(); len(left) != 1 || left[0].State != c.want || x.head(key) != nil {
+			if left := m.awaitRest(); len(left) != 1 ||
+				left[0].State != c.want || x.head(key) != nil {
 				t.Errorf("after a remount there is %v", left)
 			}
 			m.abandon()
@@ -247,11 +248,13 @@ func TestCloseOfADuplicate(t *testing.T) {
 	const key = delivery + "file"
 	x := newExchange(t, "full")
 	m := x.mount(client)
-	done := m.program(t, key, `__import__("os").dup(f.fileno())`, `print("closed", flush=True); sys.stdin.read()`)
+	done := m.program(t, key, `__import__("os").dup(f.fileno())`,
+		`print("closed", flush=True); sys.stdin.read()`)
 	m.kill()
 	done()
 	m = m.revive(t)
-	if left := m.awaitRest(); len(left) != 1 || left[0].State != "interrupted" || x.head(key) != nil {
+	if left := m.awaitRest(); len(left) != 1 ||
+		left[0].State != "interrupted" || x.head(key) != nil {
 		t.Errorf("a file that was open when the daemon was killed: %v", left)
 	}
 	m.abandon()

@@ -14,8 +14,10 @@ func TestAbilitiesAreTrue(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		bit := func() bool { return r.IntN(3) == 0 }
 		f := &fake{
-			etag: map[string]string{"s": "se"}, noConditions: bit(), unquotedMatch: bit(), ignoreAbsent: bit(), ignoreMatch: bit(),
-			ignoreComplete: bit(), completeAbsent: bit(), ignoreCopy: bit(), ignoreSource: bit(), ignoreDelete: bit(), noChecksum: bit(),
+			etag: map[string]string{"s": "se"}, noConditions: bit(), unquotedMatch: bit(),
+			ignoreAbsent: bit(), ignoreMatch: bit(),
+			ignoreComplete: bit(), completeAbsent: bit(), ignoreCopy: bit(), ignoreSource: bit(),
+			ignoreDelete: bit(), noChecksum: bit(),
 		}
 		does := map[[2]string]bool{
 			{"PutObject", "If-None-Match"}:                           !f.noConditions && !f.ignoreAbsent,
@@ -54,7 +56,8 @@ func TestAbilitiesAreTrue(t *testing.T) {
 				t.Fatalf("this test does not know of %s, %s", a.Operation, a.Ability)
 			}
 			if a.Known == Does && !is || a.Known == DoesNot && is {
-				t.Errorf("seed %d: %s, %s: %q, and the server does it: %v", seed, a.Operation, a.Ability, a.Known, is)
+				t.Errorf("seed %d: %s, %s: %q, and the server does it: %v", seed,
+					a.Operation, a.Ability, a.Known, is)
 			}
 			seen[a.Known]++
 		}

@@ -34,7 +34,9 @@ func TestAccessPoints(t *testing.T) {
 		{"team", "eu-west-1", "team.s3.eu-west-1.amazonaws.com", "team/s"},
 	} {
 		c, err := newClient(Config{Bucket: tt.bucket},
-			aws.Config{Region: tt.region, Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}})
+			aws.Config{Region: tt.region,
+				Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider(
+					"id", "secret", "")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +46,8 @@ func TestAccessPoints(t *testing.T) {
 			if r.URL.Host != tt.host {
 				t.Errorf("%s: %s goes to %s, want %s", tt.bucket, r.Method, r.URL.Host, tt.host)
 			}
-			if source := r.Header.Get("X-Amz-Copy-Source"); source != "" && unescape(t, source) != tt.source {
+			if source := r.Header.Get("X-Amz-Copy-Source"); source != "" &&
+				unescape(t, source) != tt.source {
 				t.Errorf("%s: the source is %q, want %q", tt.bucket, source, tt.source)
 			}
 			yes(w, r)
@@ -60,10 +63,12 @@ func TestAccessPoints(t *testing.T) {
 		if c.direct.route.Load() == nil {
 			t.Errorf("%s: no request went out directly", tt.bucket)
 		}
-		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{}); err != nil {
+		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard},
+			"k", nil, Condition{}); err != nil {
 			t.Errorf("%s: copy: %v", tt.bucket, err)
 		}
-		if _, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, Object{Key: "s", ETag: "e"}, 0, 3); err != nil {
+		if _, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"},
+			1, Object{Key: "s", ETag: "e"}, 0, 3); err != nil {
 			t.Errorf("%s: copy of a part: %v", tt.bucket, err)
 		}
 		if seen != 6 {

@@ -28,7 +28,8 @@ func setACLIn(h http.Header) { h.Set("X-Amz-Acl", OwnerACL) }
 // ACLs are off ("bucket owner enforced") accepts this one ACL.
 func setACL(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:setACL",
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+		func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			switch p := in.Parameters.(type) {

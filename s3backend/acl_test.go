@@ -39,9 +39,11 @@ func yes(w http.ResponseWriter, r *http.Request) {
 	case r.Method == "PUT" && copied:
 		xml(`<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>`)
 	case r.Method == "POST" && q.Has("uploads"):
-		xml(`<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
+		xml(
+			`<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>`)
 	case r.Method == "POST" && q.Has("uploadId"):
-		xml(`<CompleteMultipartUploadResult><Key>k</Key><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
+		xml(
+			`<CompleteMultipartUploadResult><Key>k</Key><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
 	case r.Method == "POST" && q.Has("delete"):
 		xml(`<DeleteResult></DeleteResult>`)
 	case r.Method == "GET" && q.Has("tagging"):
@@ -88,23 +90,28 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 	"Put":          func(t *testing.T, c *Client) error { return errors.Join(put(t, c), put(t, c)) },
 	"CreateUpload": func(t *testing.T, c *Client) error { _, err := c.CreateUpload(t.Context(), "k", nil); return err },
 	"UploadPart": func(t *testing.T, c *Client) error {
-		_, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u1"}, 1, strings.NewReader("abc"), 3)
+		_, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u1"},
+			1, strings.NewReader("abc"), 3)
 		return err
 	},
 	"CopyPart": func(t *testing.T, c *Client) error {
-		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u1"}, 1, Object{Key: "s", ETag: "e"}, 0, 3)
+		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u1"},
+			1, Object{Key: "s", ETag: "e"}, 0, 3)
 		return err
 	},
 	"Complete": func(t *testing.T, c *Client) error {
-		_, err := c.Complete(t.Context(), Upload{Key: "k", ID: "u1"}, []Part{{Number: 1, ETag: "e"}}, 3, Condition{})
+		_, err := c.Complete(t.Context(), Upload{Key: "k", ID: "u1"},
+			[]Part{{Number: 1, ETag: "e"}}, 3, Condition{})
 		return err
 	},
 	"Abort": func(t *testing.T, c *Client) error { return c.Abort(t.Context(), Upload{Key: "k", ID: "u1"}) },
 	"Copy": func(t *testing.T, c *Client) error {
-		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e"}, "k", nil, Condition{}); err != nil {
+		if _, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e"},
+			"k", nil, Condition{}); err != nil {
 			return err
 		}
-		_, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
+		_, err := c.Copy(t.Context(),
+			Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
 		return err
 	},
 	"Delete":               func(t *testing.T, c *Client) error { return c.Delete(t.Context(), "k", Condition{}) },
@@ -151,7 +158,9 @@ var everyMethod = map[string]func(t *testing.T, c *Client) error{
 		return asAWS(c, func() error { _, err := c.Annotation(t.Context(), "k", "a"); return err })
 	},
 	"Annotate": func(t *testing.T, c *Client) error {
-		return asAWS(c, func() error { return c.Annotate(t.Context(), Object{Key: "k", ETag: "e"}, "a", []byte("x")) })
+		return asAWS(c, func() error {
+			return c.Annotate(t.Context(), Object{Key: "k", ETag: "e"}, "a", []byte("x"))
+		})
 	},
 	"Tagging": func(t *testing.T, c *Client) error { _, err := c.Tagging(t.Context(), "k"); return err },
 	"Check": func(t *testing.T, c *Client) error {
@@ -220,7 +229,8 @@ func TestEveryRequest(t *testing.T) {
 		if got := r.Header.Get("X-Amz-Expected-Bucket-Owner"); got != "123456789012" {
 			t.Errorf("%s expects the owner %q", what, got)
 		}
-		if r.Header.Get("X-Amz-Copy-Source") != "" && r.Header.Get("X-Amz-Source-Expected-Bucket-Owner") != "123456789012" {
+		if r.Header.Get("X-Amz-Copy-Source") != "" &&
+			r.Header.Get("X-Amz-Source-Expected-Bucket-Owner") != "123456789012" {
 			t.Errorf("%s copies without expecting an owner", what)
 		}
 		if got := r.Header.Get(requestPayer); got != "requester" {
@@ -253,7 +263,8 @@ func TestEveryRequest(t *testing.T) {
 		t.Errorf("%d requests created objects, want %d", created, want)
 	}
 	counts := c.Counts()
-	for op, want := range map[string]int64{"PutObject": 2, "CopyObject": 2, "CreateMultipartUpload": 3, "DeleteObjects": 1} {
+	for op, want := range map[string]int64{"PutObject": 2, "CopyObject": 2,
+		"CreateMultipartUpload": 3, "DeleteObjects": 1} {
 		if counts[op] != want {
 			t.Errorf("Counts()[%q] = %d, want %d", op, counts[op], want)
 		}

@@ -48,7 +48,8 @@ func TestRefusalIsAmbiguousOnlyIfAReplyWasLost(t *testing.T) {
 					c.attempts[min(int(n.Add(1)), len(c.attempts))-1](w)
 				})
 				client.notAWS = false // no look goes before
-				_, err := client.Put(t.Context(), "k", strings.NewReader("abc"), 3, nil, Condition{IfNoneMatch: true})
+				_, err := client.Put(t.Context(), "k", strings.NewReader("abc"),
+					3, nil, Condition{IfNoneMatch: true})
 				if c.kind != Other && !errors.Is(err, c.kind) {
 					t.Errorf("Put: %v, want %v", err, c.kind)
 				}
@@ -62,7 +63,8 @@ func TestRefusalIsAmbiguousOnlyIfAReplyWasLost(t *testing.T) {
 		}
 	}
 	client := against(t, func(w http.ResponseWriter, r *http.Request) { hang(w) })
-	_, err := client.Put(t.Context(), "k", strings.NewReader("abc"), 3, nil, Condition{IfNoneMatch: true})
+	_, err := client.Put(t.Context(), "k", strings.NewReader("abc"),
+		3, nil, Condition{IfNoneMatch: true})
 	if err == nil || Ambiguous(err) {
 		t.Errorf("Ambiguous(%v) = true, of a request that was not sent", err)
 	}

@@ -96,14 +96,16 @@ func (a *annotations) list(ctx context.Context, obj Object, most int32) ([]Annot
 	if !obj.ByVersion && a.unlisted(key) {
 		return nil, &Error{Op: op, Key: key, Kind: Denied, Err: errors.New("refused a while ago")}
 	}
-	in := &s3.ListObjectAnnotationsInput{Bucket: &a.at.bucket, Key: &key, VersionId: obj.versionID(), MaxAnnotationResults: &most}
+	in := &s3.ListObjectAnnotationsInput{Bucket: &a.at.bucket,
+		Key: &key, VersionId: obj.versionID(), MaxAnnotationResults: &most}
 	var all []Annotation
 	for {
 		out, err := a.at.s3.ListObjectAnnotations(ctx, in, onlyLists)
 		if err != nil {
 			err = wrapError(ctx, op, key, err)
 			switch {
-			case errors.Is(err, errNoAnnotations), statusOf(err) == http.StatusNotImplemented, statusOf(err) == http.StatusMethodNotAllowed:
+			case errors.Is(err, errNoAnnotations), statusOf(err) == http.StatusNotImplemented,
+				statusOf(err) == http.StatusMethodNotAllowed:
 				a.absent.Store(true)
 				return nil, nil
 			case errors.Is(err, Denied) && !IsOfKey(err) && !obj.ByVersion:
@@ -117,7 +119,8 @@ func (a *annotations) list(ctx context.Context, obj Object, most int32) ([]Annot
 		if len(all) > 0 {
 			a.known.Store(true)
 		}
-		if in.ContinuationToken = out.NextContinuationToken; val(in.ContinuationToken) == "" || len(all) >= int(most) {
+		if in.ContinuationToken = out.NextContinuationToken; val(in.ContinuationToken) == "" ||
+			len(all) >= int(most) {
 			return all, nil
 		}
 	}
@@ -128,17 +131,20 @@ func (a *annotations) list(ctx context.Context, obj Object, most int32) ([]Annot
 // large.
 func onlyLists(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3share:annotations", func(
-			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
-		) (middleware.DeserializeOutput, middleware.Metadata, error) {
-			out, m, err := next.HandleDeserialize(ctx, in)
-			if r, ok := out.RawResponse.(*smithyhttp.Response); ok && err == nil && r.StatusCode/100 == 2 &&
-				(r.Header.Get("Accept-Ranges") != "" || r.Header.Get("Last-Modified") != "") {
-				r.Body.Close()
-				return out, m, errNoAnnotations
-			}
-			return out, m, err
-		}), middleware.After)
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3share:annotations",
+			func(
+				ctx context.Context, in middleware.DeserializeInput,
+				next middleware.DeserializeHandler,
+			) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				out, m, err := next.HandleDeserialize(ctx, in)
+				if r, ok := out.RawResponse.(*smithyhttp.Response); ok && err == nil &&
+					r.StatusCode/100 == 2 &&
+					(r.Header.Get("Accept-Ranges") != "" || r.Header.Get("Last-Modified") != "") {
+					r.Body.Close()
+					return out, m, errNoAnnotations
+				}
+				return out, m, err
+			}), middleware.After)
 	})
 }
 
@@ -155,7 +161,8 @@ func (a *annotations) read(ctx context.Context, obj Object, name string) ([]byte
 	if !a.known.Load() {
 		return nil, protocolError(op, key, "%w", errNoAnnotations)
 	}
-	out, err := a.at.s3.GetObjectAnnotation(ctx, &s3.GetObjectAnnotationInput{Bucket: &a.at.bucket, Key: &key, VersionId: obj.versionID(), AnnotationName: &name})
+	out, err := a.at.s3.GetObjectAnnotation(ctx, &s3.GetObjectAnnotationInput{Bucket: &a.at.bucket,
+		Key: &key, VersionId: obj.versionID(), AnnotationName: &name})
 	if err != nil {
 		return nil, wrapError(ctx, op, key, err)
 	}
@@ -167,7 +174,8 @@ func (a *annotations) read(ctx context.Context, obj Object, name string) ([]byte
 	case len(text) > maxAnnotationSize:
 		return nil, protocolError(op, key, "the annotation %q is larger than 1 MiB", name)
 	case out.ContentLength != nil && *out.ContentLength != int64(len(text)):
-		return nil, protocolError(op, key, "the annotation %q has %d bytes, of %d", name, len(text), *out.ContentLength)
+		return nil, protocolError(op, key, "the annotation %q has %d bytes, of %d",
+			name, len(text), *out.ContentLength)
 	}
 	return text, nil
 }
@@ -186,9 +194,11 @@ func (a *annotations) Annotate(ctx context.Context, obj Object, name string, tex
 		return protocolError(op, obj.Key, "%w", errNoAnnotations)
 	}
 	in := &s3.PutObjectAnnotationInput{
-		Bucket: &a.at.bucket, Key: &obj.Key, AnnotationName: &name, AnnotationPayload: bytes.NewReader(text),
+		Bucket: &a.at.bucket, Key: &obj.Key, AnnotationName: &name,
+		AnnotationPayload: bytes.NewReader(text),
 	}
-	sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(text)))
+	sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil,
+		crc32.ChecksumIEEE(text)))
 	in.ChecksumCRC32 = &sum
 	if obj.ETag != "" {
 		etag := quote(obj.ETag)

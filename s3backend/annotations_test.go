@@ -32,7 +32,8 @@ func (s *noteServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := r.URL.Query()
-	name, copies := q.Get("annotationName"), r.Header.Get("X-Amz-Copy-Source") != "" && !q.Has("partNumber")
+	name, copies := q.Get("annotationName"), r.Header.Get("X-Amz-Copy-Source") != "" &&
+		!q.Has("partNumber")
 	exclude := r.Header.Get("X-Amz-Object-Annotation-Directive") == "EXCLUDE"
 	if q.Has("annotation") {
 		s.log = append(s.log, strings.TrimSpace(r.Method+" "+name))
@@ -58,7 +59,8 @@ func (s *noteServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case q.Has("annotation"):
 		all := "<R><Annotations>"
 		for _, name := range slices.Sorted(maps.Keys(s.has)) {
-			all += fmt.Sprintf("<AnnotationEntry><AnnotationName>%s</AnnotationName><Size>%d</Size></AnnotationEntry>", name, len(s.has[name]))
+			all += fmt.Sprintf(
+				"<AnnotationEntry><AnnotationName>%s</AnnotationName><Size>%d</Size></AnnotationEntry>", name, len(s.has[name]))
 		}
 		w.Write([]byte(all + "</Annotations></R>"))
 	case q.Has("tagging"):
@@ -101,7 +103,9 @@ func TestAnnotationsAreKeptOrTheCopyIsRefused(t *testing.T) {
 		what := fmt.Sprintf("%+v, annotated %v, by parts %v", s, annotated, parts)
 		for round := range 3 {
 			s.copied, s.log = nil, nil
-			_, err := c.Copy(t.Context(), Object{Key: "Delivery/s", ETag: "e", Size: 3, Class: ClassStandard, Header: &Header{}}, "Delivery/k", nil, Condition{IfNoneMatch: true})
+			_, err := c.Copy(t.Context(), Object{Key: "Delivery/s", ETag: "e", Size: 3,
+				Class: ClassStandard, Header: &Header{}}, "Delivery/k",
+				nil, Condition{IfNoneMatch: true})
 			all := s.get && s.put
 			var granted bool
 			switch {
@@ -118,11 +122,13 @@ func TestAnnotationsAreKeptOrTheCopyIsRefused(t *testing.T) {
 			}
 			switch {
 			case (err == nil) != granted, err != nil && s.copied != nil:
-				t.Errorf("%s, round %d: %v, copied %v, want it granted: %v", what, round, err, s.copied, granted)
+				t.Errorf("%s, round %d: %v, copied %v, want it granted: %v", what,
+					round, err, s.copied, granted)
 			case err == nil && (s.copied == nil || !maps.Equal(s.copied, want)):
 				t.Errorf("%s, round %d: the copy has %v", what, round, s.copied)
 			case err != nil && annotated && !s.noPut && !errors.Is(err, ErrAnnotationsRefused):
-				t.Errorf("%s, round %d: %v does not say that it is for the annotations", what, round, err)
+				t.Errorf("%s, round %d: %v does not say that it is for the annotations",
+					what, round, err)
 			case err != nil && !annotated && s.list && errors.Is(err, ErrAnnotationsRefused):
 				t.Errorf("%s, round %d: %v, and there are none", what, round, err)
 			case !parts && err == nil && all && len(s.log) > 0:
@@ -147,7 +153,8 @@ func TestAnnotationsAreNotAskedForInVain(t *testing.T) {
 		{"501", false, http.StatusNotImplemented, 1},
 		{"the object itself", false, http.StatusOK, 1},
 	} {
-		s := &noteServer{answer: tt.answer, list: true, get: true, put: true, has: map[string]string{"a": "1"}, copied: map[string]string{}}
+		s := &noteServer{answer: tt.answer, list: true, get: true,
+			put: true, has: map[string]string{"a": "1"}, copied: map[string]string{}}
 		c := once(against(t, s.ServeHTTP))
 		c.notAWS = tt.notAWS
 		for range 2 {
@@ -157,7 +164,8 @@ func TestAnnotationsAreNotAskedForInVain(t *testing.T) {
 			if _, err := c.Annotation(t.Context(), "Delivery/s", "a"); err == nil {
 				t.Errorf("%s: an annotation was read", tt.name)
 			}
-			if err := c.Annotate(t.Context(), Object{Key: "Delivery/s", ETag: "e"}, "a", []byte("x")); err == nil {
+			if err := c.Annotate(t.Context(), Object{Key: "Delivery/s", ETag: "e"},
+				"a", []byte("x")); err == nil {
 				t.Errorf("%s: an annotation was put", tt.name)
 			}
 		}

@@ -50,7 +50,8 @@ func BenchmarkUploadPart8MiB(b *testing.B) {
 	data := make([]byte, size)
 	b.SetBytes(size)
 	for b.Loop() {
-		if _, err := c.UploadPart(b.Context(), Upload{Key: "k", ID: "u"}, 1, bytes.NewReader(data), size); err != nil {
+		if _, err := c.UploadPart(b.Context(), Upload{Key: "k", ID: "u"},
+			1, bytes.NewReader(data), size); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -60,7 +61,8 @@ func BenchmarkPut1KiB(b *testing.B) {
 	c := benchClient(b, 0)
 	data := make([]byte, 1<<10)
 	for b.Loop() {
-		if _, err := c.Put(b.Context(), "k", bytes.NewReader(data), 1<<10, nil, Condition{IfNoneMatch: true}); err != nil {
+		if _, err := c.Put(b.Context(), "k", bytes.NewReader(data),
+			1<<10, nil, Condition{IfNoneMatch: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

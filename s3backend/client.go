@@ -117,12 +117,14 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // newClient makes a Client without sending anything.
 func newClient(cfg Config, loaded aws.Config) (*Client, error) {
-	e := &endpoint{loaded: loaded, bucket: cfg.Bucket, payer: cfg.RequesterPays, prefix: cfg.Prefix, log: cfg.Logger}
+	e := &endpoint{loaded: loaded, bucket: cfg.Bucket, payer: cfg.RequesterPays,
+		prefix: cfg.Prefix, log: cfg.Logger}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	e.counts.log = e.log
-	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""}, contact: &contact{at: e}, largestCopy: maxPut}
+	c := &Client{endpoint: e, opening: opening{e, cfg.Region != ""},
+		contact: &contact{at: e}, largestCopy: maxPut}
 	c.waiting.at, c.waiting.contact = e, c.contact
 	c.direct.at, c.direct.contact, c.direct.heads = e, c.contact, &c.recentHeads
 	c.logins.at, c.annotations.at, c.payloads.log = e, e, e.log
@@ -173,7 +175,8 @@ func (c *Client) setOptions(o *s3.Options, cfg Config, loaded aws.Config) {
 		o.HTTPSignerV4 = l
 		o.APIOptions = append(o.APIOptions, l.middleware)
 	}
-	o.APIOptions = append(o.APIOptions, setACL, c.expectOwner, c.agreeToPay, c.counts.middleware, c.meet, noteLost, c.waiting.limitTime)
+	o.APIOptions = append(o.APIOptions, setACL, c.expectOwner, c.agreeToPay, c.counts.middleware,
+		c.meet, noteLost, c.waiting.limitTime)
 	if cfg.UserAgent != "" {
 		name, version, _ := strings.Cut(cfg.UserAgent, "/")
 		o.APIOptions = append(o.APIOptions, awsmiddleware.AddUserAgentKeyValue(name, version))

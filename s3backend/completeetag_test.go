@@ -31,7 +31,8 @@ func TestCompleteReturnsTheETagOfItsObject(t *testing.T) {
 			case r.URL.Query().Has("uploads"):
 				n++
 				commit = r.Header.Get("X-Amz-Meta-Commit")
-				fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>u%d</UploadId></InitiateMultipartUploadResult>", n)
+				fmt.Fprintf(w,
+					"<InitiateMultipartUploadResult><UploadId>u%d</UploadId></InitiateMultipartUploadResult>", n)
 			default:
 				told := fmt.Sprintf("is-%d", n)
 				if lies {
@@ -40,13 +41,15 @@ func TestCompleteReturnsTheETagOfItsObject(t *testing.T) {
 				if replaced {
 					commit = "theirs"
 				}
-				fmt.Fprintf(w, `<CompleteMultipartUploadResult><Key>k</Key><ETag>"%s"</ETag></CompleteMultipartUploadResult>`, told)
+				fmt.Fprintf(w,
+					`<CompleteMultipartUploadResult><Key>k</Key><ETag>"%s"</ETag></CompleteMultipartUploadResult>`, told)
 			}
 		}))
 		c.notAWS = !amazon
 		const uploads = 3
 		for i := range uploads {
-			up, err := c.CreateUpload(t.Context(), "k", &Header{User: map[string]string{"commit": fmt.Sprint(i)}})
+			up, err := c.CreateUpload(t.Context(),
+				"k", &Header{User: map[string]string{"commit": fmt.Sprint(i)}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +59,8 @@ func TestCompleteReturnsTheETagOfItsObject(t *testing.T) {
 				want = "told"
 			}
 			if err != nil || obj.ETag != want {
-				t.Errorf("lies %v, replaced %v, refused %v, AWS %v: Complete = %q, %v, want %q", lies, replaced, refused, amazon, obj.ETag, err, want)
+				t.Errorf("lies %v, replaced %v, refused %v, AWS %v: Complete = %q, %v, want %q",
+					lies, replaced, refused, amazon, obj.ETag, err, want)
 			}
 		}
 		most := 1
@@ -67,7 +71,8 @@ func TestCompleteReturnsTheETagOfItsObject(t *testing.T) {
 			most = uploads
 		}
 		if heads > most {
-			t.Errorf("lies %v, replaced %v, refused %v, AWS %v: %d HEADs, want %d at most", lies, replaced, refused, amazon, heads, most)
+			t.Errorf("lies %v, replaced %v, refused %v, AWS %v: %d HEADs, want %d at most",
+				lies, replaced, refused, amazon, heads, most)
 		}
 		left := 0
 		c.begun.Range(func(any, any) bool { left++; return true })

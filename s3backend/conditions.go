@@ -48,8 +48,8 @@ type conditional struct {
 	// The number of the use that is the probe, see conditionProbe; 0: this request must not be
 	// one, since it would send many bytes twice.
 	absentUse, matchUse int32
-	// againUse is the same for a request that makes a new object, which is sent once more. The caller
-	// has the result of the last one that has succeeded.
+	// againUse is the same for a request that makes a new object, which is sent once more. The
+	// caller has the result of the last one that has succeeded.
 	againUse int32
 	// A 412 may be due to another condition in the request, that on a copy's source.
 	sourced bool
@@ -146,7 +146,9 @@ func (p *preconditions) probeAgain(w conditional, cond Condition) error {
 }
 
 func (p *preconditions) warnIgnored(op string) {
-	p.at.log.Warn("this server does not check If-None-Match; a HEAD goes before each request that has it", "op", op)
+	p.at.log.Warn(
+		"this server does not check If-None-Match; a HEAD goes before each request that has it",
+		"op", op)
 }
 
 // replaceChecked sends a write that replaces a version to a server that may ignore If-Match. It
@@ -156,7 +158,9 @@ func (p *preconditions) replaceChecked(w conditional, cond Condition, check func
 		if err := check(); err != nil {
 			return err
 		}
-		done, err := w.probes.absent.try(func() error { return w.send(Condition{IfNoneMatch: true}) })
+		done, err := w.probes.absent.try(func() error {
+			return w.send(Condition{IfNoneMatch: true})
+		})
 		switch {
 		case isRefusedCondition(err): // If-Match may be taken
 			w.probes.noAbsent.Store(true)
@@ -174,7 +178,8 @@ func (p *preconditions) replaceChecked(w conditional, cond Condition, check func
 
 // withoutConditions checks by HEAD and sends without headers. Once that has
 // worked, the server is not sent this kind of condition by this operation again.
-func (p *preconditions) withoutConditions(ctx context.Context, w conditional, cond Condition, because error) error {
+func (p *preconditions) withoutConditions(ctx context.Context,
+	w conditional, cond Condition, because error) error {
 	if err := p.check(ctx, w.op, w.key, cond); err != nil {
 		return err
 	}
@@ -182,7 +187,8 @@ func (p *preconditions) withoutConditions(ctx context.Context, w conditional, co
 		return err
 	}
 	if w.probes.unsupported(cond).CompareAndSwap(false, true) {
-		p.at.log.Warn("this server does not check a condition on writes; a HEAD goes before each instead",
+		p.at.log.Warn(
+			"this server does not check a condition on writes; a HEAD goes before each instead",
 			"op", w.op, "if_match", cond.IfMatch != "", "reply", because)
 	}
 	return nil
@@ -191,7 +197,8 @@ func (p *preconditions) withoutConditions(ctx context.Context, w conditional, co
 // isRefusedCondition distinguishes a server that knows no conditions from one that
 // finds them unmet.
 func isRefusedCondition(err error) bool {
-	return err != nil && (codeOf(err) == "NotImplemented" || statusOf(err) == http.StatusNotImplemented)
+	return err != nil &&
+		(codeOf(err) == "NotImplemented" || statusOf(err) == http.StatusNotImplemented)
 }
 
 // isUnmet reports whether S3 itself found a condition unmet.
@@ -214,7 +221,8 @@ func (p *preconditions) check(ctx context.Context, op, key string, cond Conditio
 	case !cond.IfNoneMatch && etag == cond.IfMatch:
 		return nil
 	}
-	return &Error{Op: op, Key: key, Kind: Stale, Err: errors.New("seen by a HEAD before the request")}
+	return &Error{Op: op, Key: key, Kind: Stale,
+		Err: errors.New("seen by a HEAD before the request")}
 }
 
 // currentETag returns the ETag of what the key holds: by HEAD or, if that is refused, by a listing,
@@ -276,7 +284,8 @@ func missingIsStale(err error, cond Condition) error {
 
 // whichMissing makes Stale of "no such key" where it is the destination's
 // condition that found none, and leaves it where the source is gone.
-func (p *preconditions) whichMissing(ctx context.Context, err error, key string, cond Condition) error {
+func (p *preconditions) whichMissing(ctx context.Context, err error,
+	key string, cond Condition) error {
 	if cond.IfMatch == "" || !errors.Is(err, NotExist) {
 		return err
 	}

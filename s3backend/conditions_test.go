@@ -31,7 +31,8 @@ func (s step) run(t *testing.T, c *Client) error {
 	case "put":
 		_, err = c.Put(t.Context(), "k", strings.NewReader("hello"), 5, nil, s.cond)
 	case "complete":
-		_, err = c.Complete(t.Context(), Upload{Key: "k", ID: "u"}, []Part{{Number: 1, ETag: "p"}}, 5, s.cond)
+		_, err = c.Complete(t.Context(), Upload{Key: "k", ID: "u"},
+			[]Part{{Number: 1, ETag: "p"}}, 5, s.cond)
 	case "copy":
 		_, err = c.Copy(t.Context(), src, "k", nil, s.cond)
 	case "copypart":
@@ -68,7 +69,8 @@ func TestConditions(t *testing.T) {
 			{"copypart", Condition{}, nil, []string{"HEAD s", "PUT k X-Amz-Copy-Source-If-Match"}},
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match"}},
 		}, true},
-		{"ignored, before it is known", &fake{untried: true, ignoreComplete: true, ignoreCopy: true, ignoreDelete: true}, other, []step{
+		{"ignored, before it is known", &fake{untried: true, ignoreComplete: true, ignoreCopy: true,
+			ignoreDelete: true}, other, []step{
 			{"complete", free, Stale, []string{"HEAD k"}},
 			{"copy", free, Stale, []string{"HEAD s", "HEAD k"}},
 			{"delete", ours, Stale, []string{"HEAD k", "HEAD k"}},
@@ -143,7 +145,8 @@ func TestConditions(t *testing.T) {
 			{"copypart", Condition{}, nil, []string{"PUT k X-Amz-Copy-Source-If-Match"}},
 			{"delete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "DELETE k If-Match=never", "DELETE k If-Match"}},
 		}, true},
-		{"ignored everywhere", &fake{ignoreComplete: true, ignoreCopy: true, ignoreSource: true, ignoreDelete: true}, "", []step{
+		{"ignored everywhere", &fake{ignoreComplete: true, ignoreCopy: true, ignoreSource: true,
+			ignoreDelete: true}, "", []step{
 			{"complete", free, nil, []string{"HEAD k", "POST k If-None-Match"}},
 			{"complete", free, Stale, []string{"HEAD k"}},
 			{"complete", Condition{IfMatch: "e"}, nil, []string{"HEAD k", "POST k If-None-Match"}},
@@ -194,7 +197,8 @@ func TestConditions(t *testing.T) {
 				}
 				sortHeads(f.log)
 				if !slices.Equal(f.log, s.log) {
-					t.Errorf("step %d: %s %+v: requests\n%q, want\n%q", i, s.call, s.cond, f.log, s.log)
+					t.Errorf("step %d: %s %+v: requests\n%q, want\n%q",
+						i, s.call, s.cond, f.log, s.log)
 				}
 			}
 			if c.Conditional() != tt.trusted {
@@ -225,8 +229,8 @@ func (c *Client) tryNow() {
 }
 
 // TestNewObjectsProbe puts new objects. The second of them is put twice, unless S3 refuses to say
-// what a key holds. After that, a HEAD goes before each only where the server ignores the condition,
-// or it is still unknown. The result of a put is what S3 holds.
+// what a key holds. After that, a HEAD goes before each only where the server ignores the
+// condition, or it is still unknown. The result of a put is what S3 holds.
 func TestNewObjectsProbe(t *testing.T) {
 	const get, put = "HEAD", "PUT If-None-Match"
 	for _, tt := range []struct {
@@ -240,7 +244,8 @@ func TestNewObjectsProbe(t *testing.T) {
 		{"ignored", &fake{ignoreAbsent: true}, nil, false, [3][]string{{get, put}, {get, put, put}, {get, put}}},
 		{"dropbox", &fake{noHead: true, noList: true}, nil, false, [3][]string{{get, "GET", put}, {put}, {put}}},
 		{"refused for another reason", &fake{}, func(w http.ResponseWriter) { refuse(w, 403, "AccessDenied") },
-			false, [3][]string{{get, put}, {get, put, put, put}, {get, put, put}}}, // the SDK repeats it
+			// the SDK repeats it
+			false, [3][]string{{get, put}, {get, put, put, put}, {get, put, put}}},
 		{"the reply is lost", &fake{}, func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
 			true, [3][]string{{get, put}, {get, put, put, put}, {get, put, put}}},
 	} {
@@ -263,8 +268,10 @@ func TestNewObjectsProbe(t *testing.T) {
 			c.recentHeads.age = 0
 			for i, want := range tt.log {
 				key := fmt.Sprint("d/k", i)
-				obj, err := c.Put(t.Context(), key, strings.NewReader("hello"), 5, nil, Condition{IfNoneMatch: true})
-				if lost := tt.lost && i == 1; lost != Ambiguous(err) || !lost && (err != nil || obj.ETag != hello) {
+				obj, err := c.Put(t.Context(), key, strings.NewReader("hello"), 5,
+					nil, Condition{IfNoneMatch: true})
+				if lost := tt.lost && i == 1; lost != Ambiguous(err) ||
+					!lost && (err != nil || obj.ETag != hello) {
 					t.Errorf("%s: %+v, %v", key, obj, err)
 				}
 				f.mu.Lock() // of a lost reply nothing was heard
@@ -315,7 +322,8 @@ func TestChangedInBetween(t *testing.T) {
 	}
 	c := once(against(t, f.ServeHTTP))
 	c.tryNow()
-	if err := (step{call: "complete", cond: Condition{IfMatch: other}}).run(t, c); !errors.Is(err, Stale) || f.etag["k"] != "theirs" {
+	if err := (step{call: "complete", cond: Condition{IfMatch: other}}).run(t, c); !errors.Is(err,
+		Stale) || f.etag["k"] != "theirs" {
 		t.Errorf("Complete = %v, and S3 holds %q", err, f.etag["k"])
 	}
 }
@@ -345,12 +353,16 @@ func TestChangedSourceIsNoTrial(t *testing.T) {
 	c := once(against(t, f.ServeHTTP))
 	c.tryNow()
 	for range 3 {
-		if err := (step{call: "copy", cond: Condition{IfNoneMatch: true}}).run(t, c); !errors.Is(err, Stale) {
+		if err := (step{call: "copy", cond: Condition{IfNoneMatch: true}}).run(t,
+			c); !errors.Is(err, Stale) {
 			t.Errorf("Copy = %v, want Stale", err)
 		}
 	}
-	if f.etag["k"] != "" || c.quirks.source.result.Load() != probeUnknown || c.quirks.destination.match.result.Load() != probeUnknown || c.quirks.destination.absent.result.Load() != probeUnknown {
-		t.Errorf("after copies that were refused, S3 holds %q, and the server is judged", f.etag["k"])
+	if f.etag["k"] != "" || c.quirks.source.result.Load() != probeUnknown ||
+		c.quirks.destination.match.result.Load() != probeUnknown ||
+		c.quirks.destination.absent.result.Load() != probeUnknown {
+		t.Errorf("after copies that were refused, S3 holds %q, and the server is judged",
+			f.etag["k"])
 	}
 }
 

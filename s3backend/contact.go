@@ -143,7 +143,8 @@ const contactID = "s3share:contact"
 // meet lets the SDK's requests out, and notes how they end.
 func (r *contact) meet(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(contactID,
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+		func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			op, began := awsmiddleware.GetOperationName(ctx), time.Now()

@@ -58,7 +58,8 @@ func TestContact(t *testing.T) {
 			before := c.Contact()
 			if tt.method == "HEAD" {
 				_, _ = c.Head(t.Context(), "k")
-			} else if r, err := c.Get(t.Context(), Object{Key: "k", Size: 1, ETag: "e"}, 0, 1); err == nil {
+			} else if r, err := c.Get(t.Context(),
+				Object{Key: "k", Size: 1, ETag: "e"}, 0, 1); err == nil {
 				r.Close()
 			}
 			got := c.Contact()
@@ -69,8 +70,10 @@ func TestContact(t *testing.T) {
 			if failing && !got.Failing.Equal(before.Failing) {
 				t.Errorf("it fails since %s, want %s, when it began", got.Failing, before.Failing)
 			}
-			if login := errors.Is(got.Err, BadLogin); failing && got.Since.Equal(before.Since) != login {
-				t.Errorf("it fails like this since %s, and before it did like this since %s: %v", got.Since, before.Since, got.Err)
+			if login := errors.Is(got.Err, BadLogin); failing &&
+				got.Since.Equal(before.Since) != login {
+				t.Errorf("it fails like this since %s, and before it did like this since %s: %v",
+					got.Since, before.Since, got.Err)
 			}
 			if tt.want == fails && (got.Err == nil || !strings.Contains(got.Err.Error(), tt.code)) {
 				t.Errorf("the reason is %v, want %s", got.Err, tt.code)
@@ -84,7 +87,8 @@ func TestContactOfDirectRequests(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"e"`) })
 	for range 2 { // the second goes directly
 		c.contact.breaker = breaker.Breaker{}
-		if _, err := c.Put(t.Context(), "k", strings.NewReader("x"), 1, nil, Condition{}); err != nil {
+		if _, err := c.Put(t.Context(), "k", strings.NewReader("x"),
+			1, nil, Condition{}); err != nil {
 			t.Fatal(err)
 		}
 		if c.Contact().Answered.IsZero() {
@@ -118,7 +122,9 @@ func TestCheckAsksSeldom(t *testing.T) {
 			refuse(w, status, "ExpiredToken")
 			return
 		}
-		_, _ = w.Write([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
+		_, _ = w.Write(
+			[]byte(
+				`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
 	})
 	check := func(want int, failing bool) {
 		t.Helper()
@@ -150,12 +156,15 @@ func TestNamesThatAreNotFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := against(t, func(w http.ResponseWriter, r *http.Request) {
-				_, _ = w.Write([]byte(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
+				_, _ = w.Write(
+					[]byte(
+						`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name></ListBucketResult>`))
 			})
 			var away atomic.Bool
 			transport := c.http.client.Transport.(*http.Transport)
 			dial := transport.DialContext
-			transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			transport.DialContext = func(ctx context.Context,
+				network, addr string) (net.Conn, error) {
 				if away.Load() {
 					return nil, &net.OpError{Op: "dial", Net: network, Err: gone}
 				}
@@ -181,7 +190,8 @@ func TestNamesThatAreNotFound(t *testing.T) {
 			away.Store(true)
 			c.CloseIdle()
 			_, err := c.List(t.Context(), ListInput{})
-			if !errors.Is(err, ErrOffline) || !isKind(err, Other) || !errors.As(err, new(*net.DNSError)) {
+			if !errors.Is(err, ErrOffline) || !isKind(err, Other) ||
+				!errors.As(err, new(*net.DNSError)) {
 				t.Errorf("List = %v, want that S3 is out of reach, for the name", err)
 			}
 			await(true)

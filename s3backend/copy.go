@@ -19,10 +19,12 @@ const (
 	copyStreams  = 8
 )
 
-// CopyPart copies size bytes of src from the offset off within S3, as part n of the upload. The error
-// is Stale if the source has changed.
-func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off, size int64) (Part, error) {
-	return c.copyPart(ctx, up, n, source{c, src}, off, size, func(etag string, send func(string) error) error { return send(etag) })
+// CopyPart copies size bytes of src from the offset off within S3, as part n of the upload. The
+// error is Stale if the source has changed.
+func (c *Client) CopyPart(ctx context.Context, up Upload, n int32, src Object, off,
+	size int64) (Part, error) {
+	return c.copyPart(ctx, up, n, source{c, src}, off, size,
+		func(etag string, send func(string) error) error { return send(etag) })
 }
 
 // copyPart is CopyPart. match sends the request on the condition that src has an ETag, or, where
@@ -76,11 +78,12 @@ func partSum(s *string) string {
 	return *s
 }
 
-// Copy copies src to key within S3, if src has not changed and cond holds at key; otherwise the error
-// is Stale, and does not show which. h is the header of the copy, nil for that of src. src needs its
-// Size: above 5 GiB the copy is made in parts. With src.ByVersion that version is copied, whatever its
-// key holds now: see CopiesVersions.
-func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, cond Condition) (Object, error) {
+// Copy copies src to key within S3, if src has not changed and cond holds at key; otherwise the
+// error is Stale, and does not show which. h is the header of the copy, nil for that of src. src
+// needs its Size: above 5 GiB the copy is made in parts. With src.ByVersion that version is copied,
+// whatever its key holds now: see CopiesVersions.
+func (c *Client) Copy(ctx context.Context, src Object, key string,
+	h *Header, cond Condition) (Object, error) {
 	if src.ByVersion && c.notAWS && src.ETag != "" {
 		// What AWS checks in the request: a version "null" can be replaced.
 		if err := (source{c, src}).checkNow(ctx, copyOp); err != nil {
@@ -95,7 +98,8 @@ func (c *Client) Copy(ctx context.Context, src Object, key string, h *Header, co
 	if err != nil {
 		return Object{}, err
 	}
-	return c.copyWhole(ctx, copyRequest{src: source{c, src}, key: key, header: h, class: class}, cond)
+	return c.copyWhole(ctx,
+		copyRequest{src: source{c, src}, key: key, header: h, class: class}, cond)
 }
 
 const copyOp = "CopyObject"
@@ -128,7 +132,8 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 	}
 	checked := func() error { return nil } // waits for the check of the source, where there is one
 	conditionally := func() error {
-		w := conditional{op: op, key: key, probes: &c.quirks.destination, absentUse: probeAfterUses, matchUse: probeAfterUses, sourced: true}
+		w := conditional{op: op, key: key, probes: &c.quirks.destination, absentUse: probeAfterUses,
+			matchUse: probeAfterUses, sourced: true}
 		w.send = func(cond Condition) error {
 			if err := checked(); err != nil {
 				return &checkError{err}
@@ -170,7 +175,8 @@ func (c *Client) copyWhole(ctx context.Context, r copyRequest, cond Condition) (
 
 // copyOnce sends one CopyObject, on the condition that src has an ETag, "" for none, and that cond
 // holds at its key. The copy has no tags if untagged is true, and no annotations if excluded is.
-func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond Condition, untagged, excluded bool) (Object, error) {
+func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond Condition, untagged,
+	excluded bool) (Object, error) {
 	name := r.src.name()
 	in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: &r.key, CopySource: &name}
 	_, in.CopySourceIfMatch = Condition{IfMatch: etag}.headers()
@@ -186,7 +192,8 @@ func (c *Client) copyOnce(ctx context.Context, r copyRequest, etag string, cond 
 	out, err := c.s3.CopyObject(ctx, in, opts...)
 	c.recentHeads.forget(r.key)
 	if err != nil {
-		return Object{}, c.conditions.whichMissing(ctx, r.src.explain(ctx, wrapError(ctx, copyOp, r.key, err)), r.key, cond)
+		return Object{}, c.conditions.whichMissing(ctx,
+			r.src.explain(ctx, wrapError(ctx, copyOp, r.key, err)), r.key, cond)
 	}
 	if out.CopyObjectResult == nil || val(out.CopyObjectResult.ETag) == "" {
 		return Object{}, protocolError(copyOp, r.key, "S3 did not confirm the copy")
@@ -215,7 +222,8 @@ func (s source) class(ctx context.Context, h *Header) (*Header, error) {
 	case err != nil:
 		return nil, err
 	case now.ETag != s.ETag && s.ETag != "":
-		return nil, &Error{Op: "HeadObject", Key: s.Key, Kind: Stale, Err: errors.New("the source has changed")}
+		return nil, &Error{Op: "HeadObject", Key: s.Key, Kind: Stale,
+			Err: errors.New("the source has changed")}
 	}
 	return now.Header, nil
 }

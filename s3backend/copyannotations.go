@@ -9,7 +9,8 @@ import (
 // withAnnotations runs send, which copies s. If that is refused, and s has no
 // annotations, it copies without any (excluded). unknown says that s may have some, which may
 // not be listed; then it is not copied without.
-func (s source) withAnnotations(ctx context.Context, send func(excluded bool) error) (unknown bool, err error) {
+func (s source) withAnnotations(ctx context.Context,
+	send func(excluded bool) error) (unknown bool, err error) {
 	if s.c.notAWS || s.c.annotations.absent.Load() {
 		return false, send(false)
 	}
@@ -39,14 +40,17 @@ func (s source) withAnnotations(ctx context.Context, send func(excluded bool) er
 
 // withTagsAndAnnotations is withTags and withAnnotations in one. Where a refusal is explained by no
 // tags, and s may have annotations, the error says that.
-func (s source) withTagsAndAnnotations(ctx context.Context, replaced bool, send func(untagged, excluded bool) error) error {
+func (s source) withTagsAndAnnotations(ctx context.Context, replaced bool,
+	send func(untagged, excluded bool) error) error {
 	maybe := false
 	err := s.withTags(ctx, replaced, func(untagged bool) error {
-		unknown, err := s.withAnnotations(ctx, func(excluded bool) error { return send(untagged, excluded) })
+		unknown, err := s.withAnnotations(ctx,
+			func(excluded bool) error { return send(untagged, excluded) })
 		maybe = unknown
 		return err
 	})
-	if maybe && errors.Is(err, Denied) && !errors.Is(err, ErrAnnotationsRefused) && !errors.Is(err, ErrSourceRefused) && !IsOfKey(err) {
+	if maybe && errors.Is(err, Denied) && !errors.Is(err, ErrAnnotationsRefused) &&
+		!errors.Is(err, ErrSourceRefused) && !IsOfKey(err) {
 		return annotationsRefused(err, s.Object)
 	}
 	return err
@@ -85,7 +89,8 @@ func (s source) annotationsToKeep(ctx context.Context, key string) (annotationsO
 	var err error
 	a.list, err = s.c.annotations.list(ctx, s.Object, maxAnnotations)
 	if errors.Is(err, Denied) {
-		s.c.log.Info("the annotations of an object, if it has any, are not copied with its parts: they may not be listed (s3:ListObjectAnnotations)", "key", s.Key)
+		s.c.log.Info(
+			"the annotations of an object, if it has any, are not copied with its parts: they may not be listed (s3:ListObjectAnnotations)", "key", s.Key)
 		return a, nil
 	}
 	if err != nil || len(a.list) == 0 {
@@ -102,7 +107,9 @@ func (s source) annotationsToKeep(ctx context.Context, key string) (annotationsO
 		total += one.Size
 	}
 	if total > maxAnnotationsHeld {
-		return a, &Error{Op: "CopyObject", Key: key, Kind: TooLarge, Err: fmt.Errorf("its annotations have %d bytes, and at most %d can be kept", total, maxAnnotationsHeld)}
+		return a, &Error{Op: "CopyObject", Key: key, Kind: TooLarge,
+			Err: fmt.Errorf("its annotations have %d bytes, and at most %d can be kept",
+				total, maxAnnotationsHeld)}
 	}
 	a.texts = map[string][]byte{}
 	for _, one := range a.list {

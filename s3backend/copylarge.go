@@ -10,7 +10,8 @@ import (
 
 // copyLarge copies by parts of at least least bytes. An upload that fails is
 // aborted where that is allowed.
-func (c *Client) copyLarge(ctx context.Context, src source, key string, h *Header, cond Condition, least int64,
+func (c *Client) copyLarge(ctx context.Context, src source, key string, h *Header,
+	cond Condition, least int64,
 ) (Object, error) {
 	part, err := partSize(src.Size, least)
 	if err != nil {
@@ -41,9 +42,11 @@ func (c *Client) copyLarge(ctx context.Context, src source, key string, h *Heade
 				return nil // another part's failure is the one to return
 			}
 			off := int64(i) * part
-			p, err := c.copyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off), func(etag string, send func(string) error) error {
-				return src.match(gctx, "UploadPartCopy", etag, func() bool { return true }, send)
-			})
+			p, err := c.copyPart(gctx, up, int32(i+1), src, off, min(part, src.Size-off),
+				func(etag string, send func(string) error) error {
+					return src.match(gctx, "UploadPartCopy",
+						etag, func() bool { return true }, send)
+				})
 			parts[i] = p
 			return err
 		})
@@ -117,6 +120,7 @@ func (c *Client) deleteLate(ctx context.Context, copied Object, cond Condition) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := c.Delete(ctx, copied.Key, Condition{IfMatch: copied.ETag}); err != nil {
-		c.log.Warn("a copy without all of its annotations could not be deleted", "key", copied.Key, "err", err)
+		c.log.Warn("a copy without all of its annotations could not be deleted",
+			"key", copied.Key, "err", err)
 	}
 }

@@ -84,7 +84,8 @@ func TestLargeCopyIsOfOneVersion(t *testing.T) {
 				src := Object{Key: "s", ETag: etag, Size: 6, Header: &Header{}}
 				_, err := c.copyLarge(t.Context(), source{c, src}, "k", nil, Condition{}, 2)
 				parts, completed, aborted := s.result()
-				what := fmt.Sprintf("ETag %s, source replaced at part %d, condition refused %v, never matched %v, ignored %v, round %d",
+				what := fmt.Sprintf(
+					"ETag %s, source replaced at part %d, condition refused %v, never matched %v, ignored %v, round %d",
 					etag, changesAt, bit(0), bit(1), bit(2), round)
 				switch fits := changesAt == 0; {
 				case fits && (err != nil || !completed || parts != 3):
@@ -103,7 +104,8 @@ func TestLargeCopyFailsBeforeTheEnd(t *testing.T) {
 	s := &partCopier{noCopies: true, etag: "se-2"}
 	c := once(against(t, s.ServeHTTP))
 	c.largestCopy = 5
-	_, err := c.Copy(t.Context(), Object{Key: "s", ETag: s.etag, Size: 6, Header: &Header{}}, "k", nil, Condition{})
+	_, err := c.Copy(t.Context(),
+		Object{Key: "s", ETag: s.etag, Size: 6, Header: &Header{}}, "k", nil, Condition{})
 	if _, completed, aborted := s.result(); !errors.Is(err, Refused) || completed || !aborted {
 		t.Errorf("%v, completed %v, aborted %v", err, completed, aborted)
 	}

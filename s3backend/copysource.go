@@ -33,7 +33,8 @@ func inParts(etag string) bool { return strings.Contains(etag, "-") }
 // it. holds reports whether the condition on the destination is known to hold. An ETag that no
 // object has is tried out: that it is refused counts as unmet, and the copy that follows goes
 // without.
-func (s source) match(ctx context.Context, op string, etag string, holds func() bool, send func(etag string) error) error {
+func (s source) match(ctx context.Context, op string, etag string, holds func() bool,
+	send func(etag string) error) error {
 	if !s.c.notAWS || etag == "" {
 		return send(etag)
 	}
@@ -78,7 +79,8 @@ func (s source) match(ctx context.Context, op string, etag string, holds func() 
 // noteUseless remembers that a copy's condition on its source does not work.
 func (s source) noteUseless(op string, useless *atomic.Bool, reply error) {
 	if useless.CompareAndSwap(false, true) {
-		s.c.log.Warn("this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
+		s.c.log.Warn(
+			"this server does not check a copy's condition on its source; a HEAD goes before each instead", "op", op, "reply", reply)
 	}
 }
 

@@ -24,7 +24,8 @@ func (s *copier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	key := strings.TrimPrefix(r.URL.Path, "/bkt/")
 	match, absent := strings.Trim(r.Header.Get("If-Match"), `"`), r.Header.Get("If-None-Match")
-	source, of := r.Header.Get("X-Amz-Copy-Source"), strings.Trim(r.Header.Get("X-Amz-Copy-Source-If-Match"), `"`)
+	source, of := r.Header.Get("X-Amz-Copy-Source"),
+		strings.Trim(r.Header.Get("X-Amz-Copy-Source-If-Match"), `"`)
 	held := match != "" && match != s.etag[key] || absent != "" && s.etag[key] != ""
 	switch {
 	case r.Method == http.MethodHead:
@@ -34,9 +35,11 @@ func (s *copier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", quote(s.etag[key]))
 	case source != "" && (s.noSource && of != "" || s.noTarget && match+absent != ""):
 		refuse(w, http.StatusNotImplemented, "NotImplemented")
-	case source != "" && of != "" && (of != s.etag["s"] || s.noDashes && strings.Contains(of, "-")), held:
+	case source != "" &&
+		of != "" && (of != s.etag["s"] || s.noDashes && strings.Contains(of, "-")), held:
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
-	case r.Method == http.MethodPost && s.noPartSums && strings.Contains(string(body), "ChecksumCRC32"):
+	case r.Method == http.MethodPost && s.noPartSums &&
+		strings.Contains(string(body), "ChecksumCRC32"):
 		refuse(w, http.StatusBadRequest, "MalformedXML")
 	default:
 		if r.Method == http.MethodPut && source == "" && match+absent == "" {
@@ -78,8 +81,10 @@ func TestCopyIsMadeIfItsConditionsHold(t *testing.T) {
 			}
 			before := s.etag["k"]
 			_, err := c.Copy(t.Context(), Object{Key: "s", ETag: etag, Size: 3}, "k", nil, cond)
-			if fits := !changed && !taken; fits && err != nil || !fits && (!errors.Is(err, Stale) || s.etag["k"] != before) {
-				t.Errorf("%+v, source changed %v, destination taken %v, round %d: %+v: %v", *s, changed, taken, round, cond, err)
+			if fits := !changed && !taken; fits && err != nil ||
+				!fits && (!errors.Is(err, Stale) || s.etag["k"] != before) {
+				t.Errorf("%+v, source changed %v, destination taken %v, round %d: %+v: %v",
+					*s, changed, taken, round, cond, err)
 			}
 		}
 		s.etag = map[string]string{}
@@ -106,10 +111,12 @@ func TestCompleteWithoutPartSums(t *testing.T) {
 				if !holds {
 					s.etag["k"] = "other"
 				}
-				_, err := c.Complete(t.Context(), Upload{Key: "k", ID: "u", CRC32: true}, []Part{{Number: 1, ETag: "p", CRC32: "AAAAAA==", Size: 3}}, 3, cond)
+				_, err := c.Complete(t.Context(), Upload{Key: "k", ID: "u", CRC32: true},
+					[]Part{{Number: 1, ETag: "p", CRC32: "AAAAAA==", Size: 3}}, 3, cond)
 				want := cmp.Or(holds, cond.zero())
 				if want && err != nil || !want && !errors.Is(err, Stale) {
-					t.Errorf("round %d: complete on %+v, which holds: %v: %v", round, cond, holds, err)
+					t.Errorf("round %d: complete on %+v, which holds: %v: %v",
+						round, cond, holds, err)
 				}
 			}
 			if (holds || cond.zero()) && !c.quirks.noPartSums.Load() {

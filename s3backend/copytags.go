@@ -98,7 +98,8 @@ func (s source) hasTags(ctx context.Context) (tagged, unknown bool, err error) {
 			s.c.copyTags.note(&s.c.copyTags.unreadable)
 		}
 		return false, !s.c.notAWS, nil
-	case errors.Is(err, NotExist), errors.Is(err, Refused), statusOf(err) == http.StatusNotImplemented:
+	case errors.Is(err, NotExist), errors.Is(err, Refused),
+		statusOf(err) == http.StatusNotImplemented:
 		return false, false, nil // this server has no tags
 	}
 	return false, false, err

@@ -41,7 +41,8 @@ func (s *tagServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case op == "tags" && !s.readable:
 		refuse(w, http.StatusForbidden, "AccessDenied")
 	case op == "tags" && s.tagged:
-		w.Write([]byte("<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"))
+		w.Write(
+			[]byte("<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"))
 	case op == "tags":
 		w.Write([]byte("<Tagging><TagSet></TagSet></Tagging>"))
 	case s.noPut, s.tagged && !s.granted, s.asksAlways && !s.granted && !replaces:
@@ -57,7 +58,8 @@ func TestTagsAreKeptOrTheCopyIsRefused(t *testing.T) {
 	for bits := range 1 << 8 {
 		bit := func(n int) bool { return bits>>n&1 == 1 }
 		s := &tagServer{
-			tagged: bit(0), readable: bit(1), told: bit(2), granted: bit(3), asksAlways: bit(4), unknownQuery: bit(5), noPut: bit(6),
+			tagged: bit(0), readable: bit(1), told: bit(2), granted: bit(3), asksAlways: bit(4),
+			unknownQuery: bit(5), noPut: bit(6),
 		}
 		onAWS := bit(7)
 		switch {
@@ -74,18 +76,23 @@ func TestTagsAreKeptOrTheCopyIsRefused(t *testing.T) {
 		c.quirks.source.result.Store(probeChecked)
 		for round := range 3 {
 			s.log = nil
-			_, err := c.Copy(t.Context(), Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{})
+			_, err := c.Copy(t.Context(),
+				Object{Key: "s", ETag: "e", Class: ClassStandard}, "k", nil, Condition{})
 			granted := !s.noPut && (s.granted || !s.tagged)
 			if (err == nil) != granted {
-				t.Errorf("%+v, on AWS %v, round %d: %v, want it granted: %v", *s, onAWS, round, err, granted)
+				t.Errorf("%+v, on AWS %v, round %d: %v, want it granted: %v", *s,
+					onAWS, round, err, granted)
 			}
-			if s.tagged && slices.Contains(s.log, "copy without tags") && (err == nil || s.readable || s.told) {
+			if s.tagged && slices.Contains(s.log, "copy without tags") &&
+				(err == nil || s.readable || s.told) {
 				t.Errorf("%+v, on AWS %v: the tags are dropped: %q", *s, onAWS, s.log)
 			}
 			if s.tagged && !s.noPut && !granted {
 				var e *Error
-				if !errors.Is(err, ErrTagsRefused) || !errors.As(err, &e) || e.Key != "s" || !strings.Contains(err.Error(), "s3:GetObjectTagging") {
-					t.Errorf("%+v, on AWS %v: %v does not say that it is for the tags of s", *s, onAWS, err)
+				if !errors.Is(err, ErrTagsRefused) || !errors.As(err, &e) || e.Key != "s" ||
+					!strings.Contains(err.Error(), "s3:GetObjectTagging") {
+					t.Errorf("%+v, on AWS %v: %v does not say that it is for the tags of s",
+						*s, onAWS, err)
 				}
 			}
 			if s.noPut && !s.tagged && (s.readable || !onAWS) && errors.Is(err, ErrTagsRefused) {
@@ -94,8 +101,10 @@ func TestTagsAreKeptOrTheCopyIsRefused(t *testing.T) {
 			if n := len(s.log); granted && s.granted && n > 1 {
 				t.Errorf("%+v, on AWS %v: %q, where one request would do", *s, onAWS, s.log)
 			}
-			if round > 0 && granted && s.asksAlways && !s.granted && slices.Contains(s.log, "copy") {
-				t.Errorf("%+v, on AWS %v, round %d: a refusal is asked for again: %q", *s, onAWS, round, s.log)
+			if round > 0 && granted && s.asksAlways && !s.granted &&
+				slices.Contains(s.log, "copy") {
+				t.Errorf("%+v, on AWS %v, round %d: a refusal is asked for again: %q",
+					*s, onAWS, round, s.log)
 			}
 		}
 	}

@@ -17,7 +17,8 @@ func TestCreateUploadCutOff(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		c := against(t, func(w http.ResponseWriter, r *http.Request) {
 			leave()
-			io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>")
+			io.WriteString(w,
+				"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>")
 		})
 		c.notAWS = !checksum
 		if up, err := c.CreateUpload(ctx, "k", nil); err != nil || up.ID != "u1" {

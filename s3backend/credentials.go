@@ -37,7 +37,8 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	}
 	loaded.Credentials = &credentialSource{
 		provider: loaded.Credentials, profile: cfg.Profile, sources: loaded.ConfigSources,
-		load: func(ctx context.Context, profile string, code func() (string, error)) (aws.Config, error) {
+		load: func(ctx context.Context, profile string,
+			code func() (string, error)) (aws.Config, error) {
 			with := cfg
 			with.Profile = profile
 			return loadOnce(ctx, with, code)
@@ -51,9 +52,14 @@ func loadOnce(ctx context.Context, cfg Config, code func() (string, error)) (aws
 		config.WithLogger(sdkLog{cfg.Logger}), // by itself the SDK writes to standard error
 		// A BuildableClient, for only that takes the CA bundle of AWS_CA_BUNDLE.
 		// The limit is for those who give credentials; S3 has its own watchdog.
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(tune).WithTimeout(quiet)),
-		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow }),
-		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = code }),
+		config.WithHTTPClient(
+			awshttp.NewBuildableClient().WithTransportOptions(tune).WithTimeout(quiet)),
+		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow = expiryWindow
+		}),
+		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			o.TokenProvider = code
+		}),
 	}
 	if cfg.Region != "" {
 		opts = append(opts, config.WithRegion(cfg.Region))
@@ -116,7 +122,8 @@ func noLogin(err error) error {
 	case errors.As(err, &syntax):
 		err = fmt.Errorf("what credential_process prints is no JSON: %w", syntax)
 	case errors.As(err, &form):
-		err = fmt.Errorf("what credential_process prints is not what it has to be: %s is a %s", form.Field, form.Value)
+		err = fmt.Errorf("what credential_process prints is not what it has to be: %s is a %s",
+			form.Field, form.Value)
 	}
 	return &loginError{err, isUnanswered(err)}
 }

@@ -49,7 +49,8 @@ func newSigner() *v4.Signer {
 }
 
 // SignHTTP implements s3.HTTPSignerV4.
-func (l *credentialSource) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
+func (l *credentialSource) SignHTTP(ctx context.Context, creds aws.Credentials, r *http.Request,
+	payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
 	l.mu.Lock()
 	if l.signer == nil {
 		l.signer = newSigner()
@@ -100,7 +101,8 @@ func (l *credentialSource) markRefused() {
 }
 
 // refresh takes the credentials that the environment and the profile have now, if there are any.
-func (l *credentialSource) refresh(ctx context.Context, profile string, code func() (string, error)) error {
+func (l *credentialSource) refresh(ctx context.Context, profile string,
+	code func() (string, error)) error {
 	if l.load == nil {
 		return nil
 	}
@@ -116,7 +118,8 @@ func (l *credentialSource) refresh(ctx context.Context, profile string, code fun
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.provider, l.profile, l.sources, l.refused, l.signer = loaded.Credentials, profile, loaded.ConfigSources, false, nil
+	l.provider, l.profile, l.sources, l.refused, l.signer = loaded.Credentials, profile,
+		loaded.ConfigSources, false, nil
 	return nil
 }
 
@@ -145,7 +148,8 @@ const loginID = "s3share:login"
 // middleware notes that S3 has refused credentials.
 func (l *credentialSource) middleware(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(loginID,
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+		func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			out, meta, err := next.HandleInitialize(ctx, in)
@@ -233,7 +237,8 @@ func (l *logins) login(ctx context.Context, profile string, code func() (string,
 	// It is sent also while S3 is taken to be out of reach: with other credentials it may not be.
 	asking, cancel := context.WithTimeout(context.WithValue(ctx, probing{}, true), openTimeout)
 	defer cancel()
-	_, err := l.at.s3.ListObjectsV2(asking, &s3.ListObjectsV2Input{Bucket: &l.at.bucket, MaxKeys: &max})
+	_, err := l.at.s3.ListObjectsV2(asking,
+		&s3.ListObjectsV2Input{Bucket: &l.at.bucket, MaxKeys: &max})
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
 		err = &Error{Op: "ListObjectsV2", Err: errOutage}
 	}

@@ -25,7 +25,8 @@ func keysFile(t *testing.T) (write func(id string)) {
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", name)
 	return func(id string) {
 		t.Helper()
-		if err := os.WriteFile(name, []byte("[default]\naws_access_key_id = "+id+"\naws_secret_access_key = s\n"), 0o600); err != nil {
+		if err := os.WriteFile(name, []byte("[default]\naws_access_key_id = "+id+
+			"\naws_secret_access_key = s\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +53,8 @@ func TestRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := against(t, takes("NEW"))
-	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1},
+		loaded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,10 +76,11 @@ func TestRenewed(t *testing.T) {
 func TestRenewedRarely(t *testing.T) {
 	looks := 0
 	from := credentials.NewStaticCredentialsProvider("id", "secret", "")
-	l := &credentialSource{provider: from, load: func(context.Context, string, func() (string, error)) (aws.Config, error) {
-		looks++
-		return aws.Config{Credentials: from}, nil
-	}}
+	l := &credentialSource{provider: from,
+		load: func(context.Context, string, func() (string, error)) (aws.Config, error) {
+			looks++
+			return aws.Config{Credentials: from}, nil
+		}}
 	get := func(n int) {
 		for range n {
 			if _, err := l.Retrieve(t.Context()); err != nil {
@@ -121,10 +124,12 @@ func (r roleWithCode) Retrieve(context.Context) (aws.Credentials, error) {
 func TestLoginWithCode(t *testing.T) {
 	isolate(t)
 	c := against(t, takes("NEW"))
-	l := &credentialSource{provider: credentials.NewStaticCredentialsProvider("OLD", "s", ""), load: func(_ context.Context, _ string, code func() (string, error)) (aws.Config, error) {
-		return aws.Config{Credentials: roleWithCode{code, "123456"}}, nil
-	}}
-	c, err := newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, aws.Config{Region: "r", Credentials: l})
+	l := &credentialSource{provider: credentials.NewStaticCredentialsProvider("OLD", "s", ""),
+		load: func(_ context.Context, _ string, code func() (string, error)) (aws.Config, error) {
+			return aws.Config{Credentials: roleWithCode{code, "123456"}}, nil
+		}}
+	c, err := newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1},
+		aws.Config{Region: "r", Credentials: l})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +137,8 @@ func TestLoginWithCode(t *testing.T) {
 		t.Errorf("Login with a wrong code = %v, want it refused", err)
 	}
 	if creds, err := l.Retrieve(t.Context()); err != nil || creds.AccessKeyID != "OLD" {
-		t.Errorf("after a wrong code there are %v, %v, want those there were", creds.AccessKeyID, err)
+		t.Errorf("after a wrong code there are %v, %v, want those there were", creds.AccessKeyID,
+			err)
 	}
 	if err := l.refresh(t.Context(), "", mfaCode); !atTerminal() && !errors.Is(err, ErrNeedsCode) {
 		t.Errorf("without a code: %v, want ErrNeedsCode", err)
@@ -143,7 +149,8 @@ func TestLoginWithCode(t *testing.T) {
 		if _, err := code(); !errors.Is(err, ErrNeedsCode) {
 			t.Errorf("a code was given twice: %v", err)
 		}
-		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider("NEW", "s", "")}, nil
+		return aws.Config{Credentials: credentials.NewStaticCredentialsProvider("NEW", "s", "")},
+			nil
 	}
 	if err := c.Login(t.Context(), "123456"); err != nil || once != "123456" {
 		t.Errorf("Login = %v and gave the code %q", err, once)
@@ -154,7 +161,8 @@ func TestLoginWithCode(t *testing.T) {
 // S3 was out of reach, a moment ago; and where nobody answers, the credentials are not blamed.
 func TestLoginWhileTheBreakerIsOpen(t *testing.T) {
 	for _, before := range []error{
-		&Error{Op: "ListObjectsV2", Kind: BadLogin, Err: &smithy.GenericAPIError{Code: "ExpiredToken"}},
+		&Error{Op: "ListObjectsV2", Kind: BadLogin,
+			Err: &smithy.GenericAPIError{Code: "ExpiredToken"}},
 		&Error{Op: "ListObjectsV2", Err: errOutage},
 	} {
 		for _, gone := range []bool{false, true} {
@@ -172,7 +180,8 @@ func TestLoginWhileTheBreakerIsOpen(t *testing.T) {
 				srv.Close()
 			}
 			c.contact.breaker.Trip(before)
-			if err := c.Login(t.Context(), ""); (err == nil) == gone || gone && !isKind(err, Other) {
+			if err := c.Login(t.Context(), ""); (err == nil) == gone ||
+				gone && !isKind(err, Other) {
 				t.Errorf("after %v, gone: %v: Login = %v", before, gone, err)
 			}
 			srv.Close()
@@ -230,12 +239,15 @@ func TestLoginIsWhatS3Says(t *testing.T) {
 			}
 			_, _ = w.Write([]byte("<ListBucketResult></ListBucketResult>"))
 		})
-		c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+		c, err = newClient(Config{Bucket: "bkt",
+			Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Login(t.Context(), ""); tt.taken != (err == nil) || !tt.taken && !isKind(err, tt.want) {
-			t.Errorf("Login = %v where S3 answers %d %s, want it taken: %v", err, tt.status, tt.code, tt.taken)
+		if err := c.Login(t.Context(), ""); tt.taken != (err == nil) ||
+			!tt.taken && !isKind(err, tt.want) {
+			t.Errorf("Login = %v where S3 answers %d %s, want it taken: %v", err,
+				tt.status, tt.code, tt.taken)
 		}
 	}
 }
@@ -243,7 +255,8 @@ func TestLoginIsWhatS3Says(t *testing.T) {
 // TestAnotherProfile has a client use another profile: only if it is there and S3 takes it.
 func TestAnotherProfile(t *testing.T) {
 	write := keysFile(t)
-	write("OLD\naws_secret_access_key = s\n[new]\naws_access_key_id = NEW\naws_secret_access_key = s\n[refused]\naws_access_key_id = OTHER")
+	write(
+		"OLD\naws_secret_access_key = s\n[new]\naws_access_key_id = NEW\naws_secret_access_key = s\n[refused]\naws_access_key_id = OTHER")
 	loaded, err := load(t.Context(), Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +268,8 @@ func TestAnotherProfile(t *testing.T) {
 		}
 		w.Header().Set("ETag", `"e"`)
 	})
-	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1}, loaded)
+	c, err = newClient(Config{Bucket: "bkt", Endpoint: *c.s3.Options().BaseEndpoint, Attempts: 1},
+		loaded)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +282,9 @@ func TestAnotherProfile(t *testing.T) {
 		err := c.UseProfile(t.Context(), tt.profile)
 		creds, _ := loaded.Credentials.Retrieve(t.Context())
 		if changes != (err == nil) || c.profile() != tt.keeps || creds.AccessKeyID != tt.key {
-			t.Errorf("UseProfile(%q) = %v and leaves the profile %q with the key %s, want %q with %s", tt.profile, err, c.profile(), creds.AccessKeyID, tt.keeps, tt.key)
+			t.Errorf(
+				"UseProfile(%q) = %v and leaves the profile %q with the key %s, want %q with %s",
+				tt.profile, err, c.profile(), creds.AccessKeyID, tt.keeps, tt.key)
 		}
 		if changes == (c.isOwner.Load() != nil) {
 			t.Errorf("UseProfile(%q) keeps who owns the bucket: %t", tt.profile, !changes)

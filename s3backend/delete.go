@@ -78,14 +78,16 @@ func (c *Client) DeleteAll(ctx context.Context, objs []Object) (map[string]error
 		}
 		changed, err := c.deleteMany(ctx, some, failed)
 		single = append(single, changed...)
-		if errors.Is(err, Denied) && c.Delete(ctx, some[0].Key, Condition{IfMatch: some[0].ETag}) == nil {
+		if errors.Is(err, Denied) &&
+			c.Delete(ctx, some[0].Key, Condition{IfMatch: some[0].ETag}) == nil {
 			// This server wants the permission on the bucket for such a request,
 			// and lets each key be deleted by itself.
 			c.quirks.noDeleteMany.Store(true)
 			single = append(single, some[1:]...)
 		} else if refusesMany(err) {
 			if c.quirks.noDeleteMany.CompareAndSwap(false, true) {
-				c.log.Info("this server takes no DeleteObjects; each key is deleted by itself", "reply", err)
+				c.log.Info("this server takes no DeleteObjects; each key is deleted by itself",
+					"reply", err)
 			}
 			single = append(single, some...)
 		} else if err != nil {
@@ -107,7 +109,8 @@ func (c *Client) DeleteAll(ctx context.Context, objs []Object) (map[string]error
 
 // deleteMany is one DeleteObjects. It returns those of which S3 found another
 // version; a request for each proves that, in its standard form of an ETag.
-func (c *Client) deleteMany(ctx context.Context, objs []Object, failed map[string]error) (changed []Object, err error) {
+func (c *Client) deleteMany(ctx context.Context, objs []Object,
+	failed map[string]error) (changed []Object, err error) {
 	const op = "DeleteObjects"
 	ids := make([]types.ObjectIdentifier, len(objs))
 	etags := map[string]string{}

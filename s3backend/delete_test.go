@@ -30,17 +30,21 @@ func TestDeleteAll(t *testing.T) {
 		{name: "none"},
 		{
 			name: "three batches", keys: many, batches: 3,
-			batch: func(w http.ResponseWriter, _ string) { io.WriteString(w, "<DeleteResult></DeleteResult>") },
+			batch: func(w http.ResponseWriter, _ string) {
+				io.WriteString(w, "<DeleteResult></DeleteResult>")
+			},
 		},
 		{
 			name: "some refused, some gone", keys: []string{"a", "b", "c"}, batches: 1,
 			failed: map[string]Kind{"b": Denied},
 			batch: func(w http.ResponseWriter, _ string) {
-				io.WriteString(w, "<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code></Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error></DeleteResult>")
+				io.WriteString(w,
+					"<DeleteResult><Error><Key>b</Key><Code>AccessDenied</Code></Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error></DeleteResult>")
 			},
 		},
 		{
-			name: "no key is changed by XML", keys: []string{"a\x01", "b\nc", "\xff", "d"}, batches: 1, shots: 3, single: 204, secondCallShots: 3,
+			name: "no key is changed by XML", keys: []string{"a\x01", "b\nc", "\xff",
+				"d"}, batches: 1, shots: 3, single: 204, secondCallShots: 3,
 			batch: func(w http.ResponseWriter, body string) {
 				if strings.Count(body, "<Key>") != 1 || !strings.Contains(body, "<Key>d</Key>") {
 					t.Errorf("batch %q", body)
@@ -49,20 +53,24 @@ func TestDeleteAll(t *testing.T) {
 			},
 		},
 		{
-			name: "wants an MD5", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
+			name: "wants an MD5", keys: []string{"a",
+				"b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
 			batch: func(w http.ResponseWriter, _ string) { refuse(w, 400, "InvalidRequest") },
 		},
 		{
-			name: "unknown", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 403, secondCallShots: 2,
+			name: "unknown", keys: []string{"a",
+				"b"}, batches: 1, shots: 2, single: 403, secondCallShots: 2,
 			failed: map[string]Kind{"a": Denied, "b": Denied},
 			batch:  func(w http.ResponseWriter, _ string) { refuse(w, 501, "NotImplemented") },
 		},
 		{
-			name: "refused as a whole, allowed one by one", keys: []string{"a", "b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
+			name: "refused as a whole, allowed one by one", keys: []string{"a",
+				"b"}, batches: 1, shots: 2, single: 204, secondCallShots: 2,
 			batch: func(w http.ResponseWriter, _ string) { refuse(w, 403, "AccessDenied") },
 		},
 		{
-			name: "refused as a whole", keys: many, batches: 1, shots: 1, single: 403, wantErr: Denied,
+			name: "refused as a whole", keys: many, batches: 1,
+			shots: 1, single: 403, wantErr: Denied,
 			batch: func(w http.ResponseWriter, _ string) { refuse(w, 403, "AccessDenied") },
 		},
 	} {
@@ -83,7 +91,8 @@ func TestDeleteAll(t *testing.T) {
 				t.Fatalf("DeleteAll: %v, want %v", err, tt.wantErr)
 			}
 			if batches.Load() != tt.batches || shots.Load() != tt.shots {
-				t.Errorf("%d batches and %d single deletes, want %d and %d", batches.Load(), shots.Load(), tt.batches, tt.shots)
+				t.Errorf("%d batches and %d single deletes, want %d and %d", batches.Load(),
+					shots.Load(), tt.batches, tt.shots)
 			}
 			if tt.wantErr != nil {
 				if len(failed) != len(tt.keys) {
@@ -102,7 +111,8 @@ func TestDeleteAll(t *testing.T) {
 			if shots.Store(0); tt.secondCallShots > 0 {
 				c.DeleteAll(t.Context(), named(tt.keys...))
 				if shots.Load() != tt.secondCallShots {
-					t.Errorf("called again: %d single deletes, want %d", shots.Load(), tt.secondCallShots)
+					t.Errorf("called again: %d single deletes, want %d",
+						shots.Load(), tt.secondCallShots)
 				}
 			}
 		})
@@ -125,8 +135,10 @@ func TestDeleteAllVersions(t *testing.T) {
 	server := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method == "POST" {
-			asked = append(asked, fmt.Sprintf("batch of %d versions", strings.Count(string(body), "<ETag>")))
-			io.WriteString(w, "<DeleteResult><Error><Key>changed</Key><Code>PreconditionFailed</Code></Error></DeleteResult>")
+			asked = append(asked,
+				fmt.Sprintf("batch of %d versions", strings.Count(string(body), "<ETag>")))
+			io.WriteString(w,
+				"<DeleteResult><Error><Key>changed</Key><Code>PreconditionFailed</Code></Error></DeleteResult>")
 			return
 		}
 		asked = append(asked, r.Method+" "+r.URL.Path+" "+r.Header.Get("If-Match"))
@@ -145,7 +157,8 @@ func TestDeleteAllVersions(t *testing.T) {
 		c.notAWS = tt.custom
 		failed, err := c.DeleteAll(t.Context(), objs)
 		if err != nil || len(failed) != 1 || !isKind(failed["changed"], Stale) {
-			t.Errorf("custom %v: DeleteAll = %v, %v; want changed alone, Stale", tt.custom, failed, err)
+			t.Errorf("custom %v: DeleteAll = %v, %v; want changed alone, Stale",
+				tt.custom, failed, err)
 		}
 		if !slices.Equal(asked, tt.want) {
 			t.Errorf("custom %v: S3 was asked %q, want %q", tt.custom, asked, tt.want)
@@ -164,7 +177,8 @@ func TestDelete(t *testing.T) {
 		{404, "NoSuchBucket", NoBucket},
 		{403, "AccessDenied", Denied},
 	} {
-		c := once(against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
+		c := once(against(t,
+			func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
 		if err := c.Delete(t.Context(), "k", Condition{}); !errors.Is(err, tt.want) {
 			t.Errorf("Delete answered %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
 		}
@@ -184,15 +198,18 @@ func TestMayDelete(t *testing.T) {
 		{500, "InternalError", Other},
 	} {
 		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != "DELETE" || r.Header.Get("If-Match") == "" || !strings.Contains(r.URL.Path, "/Delivery/.s3share-") {
-				t.Errorf("%s %s with If-Match %q is no probe", r.Method, r.URL.Path, r.Header.Get("If-Match"))
+			if r.Method != "DELETE" || r.Header.Get("If-Match") == "" ||
+				!strings.Contains(r.URL.Path, "/Delivery/.s3share-") {
+				t.Errorf("%s %s with If-Match %q is no probe", r.Method, r.URL.Path,
+					r.Header.Get("If-Match"))
 			}
 			refuse(w, tt.status, tt.code)
 		}))
 		c.answer.Store(&http.Header{})
 		c.versions.state.Store(versionsNone)
 		if err := c.Rights().MayDelete(t.Context(), "Delivery/"); !errors.Is(err, tt.want) {
-			t.Errorf("MayDelete where S3 answers %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
+			t.Errorf("MayDelete where S3 answers %d %s: %v, want %v",
+				tt.status, tt.code, err, tt.want)
 		}
 	}
 }
@@ -214,7 +231,8 @@ func TestNoDeleteProbeWhereVersionsAreKept(t *testing.T) {
 			c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 				switch {
 				case r.Method == http.MethodGet:
-					w.Write([]byte("<ListBucketResult><Name>bkt</Name>" + tt.objects + "</ListBucketResult>"))
+					w.Write([]byte("<ListBucketResult><Name>bkt</Name>" +
+						tt.objects + "</ListBucketResult>"))
 				case r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/f"):
 					if tt.version != "" {
 						w.Header().Set("X-Amz-Version-Id", tt.version)

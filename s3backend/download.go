@@ -50,7 +50,8 @@ func Download(ctx context.Context, from Requests, obj Object, off, n int64, w io
 		return err
 	}
 	if err == nil && aws.ToInt64(out.ContentLength) != n {
-		return protocolError("GetObject", obj.Key, "%d bytes were asked for, and %d came", n, aws.ToInt64(out.ContentLength))
+		return protocolError("GetObject", obj.Key, "%d bytes were asked for, and %d came",
+			n, aws.ToInt64(out.ContentLength))
 	}
 	return wrapError(ctx, "GetObject", obj.Key, err)
 }
@@ -66,7 +67,8 @@ type download struct {
 
 var _ transfermanager.S3APIClient = (*download)(nil)
 
-func (d *download) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+func (d *download) GetObject(ctx context.Context, in *s3.GetObjectInput,
+	_ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(aws.ToString(in.Range), "bytes=%d-%d", &first, &last); err != nil {
 		return nil, d.note(errUnusedCall)

@@ -40,7 +40,8 @@ func innerURLError(err error) error {
 func checkEndpoint(s string) (*url.URL, error) {
 	shown, hasUser := withoutUser(s)
 	if hasUser {
-		return nil, protocolError("Open", "", "endpoint %q has a user name or a password before it, which S3 does not take", shown)
+		return nil, protocolError("Open", "",
+			"endpoint %q has a user name or a password before it, which S3 does not take", shown)
 	}
 	if err := CheckEndpointURL(s); err != nil {
 		return nil, protocolError("Open", "", "%w", err)
@@ -50,7 +51,8 @@ func checkEndpoint(s string) (*url.URL, error) {
 	case err != nil:
 		return nil, protocolError("Open", "", "endpoint %q is not a URL: %w", s, innerURLError(err))
 	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
-		return nil, protocolError("Open", "", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
+		return nil, protocolError("Open",
+			"", "endpoint %q is not encrypted: http is allowed on loopback only; use https", s)
 	}
 	return u, nil
 }

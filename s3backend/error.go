@@ -248,7 +248,8 @@ func (e *Error) Error() string {
 func withoutLayers(err error) error {
 	for {
 		switch err.(type) {
-		case *smithy.OperationError, *retry.MaxAttemptsError, *smithyhttp.RequestSendError, *url.Error, *lostReply:
+		case *smithy.OperationError, *retry.MaxAttemptsError,
+			*smithyhttp.RequestSendError, *url.Error, *lostReply:
 		// It is a reply that did not come, or that the SDK could not read.
 		case interface{ HTTPStatusCode() int }:
 		default:

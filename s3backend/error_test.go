@@ -85,8 +85,10 @@ func TestKinds(t *testing.T) {
 		}
 		var e *Error
 		errors.As(err, &e)
-		if e.Op != "GetObjectTagging" || e.Key != "k" || e.Status() != status || e.RequestID() != "REQ1" || code != "" && e.Code() != code {
-			t.Errorf("%d %q: Op %q, Key %q, Status %d, RequestID %q, Code %q", status, code, e.Op, e.Key, e.Status(), e.RequestID(), e.Code())
+		if e.Op != "GetObjectTagging" || e.Key != "k" || e.Status() != status ||
+			e.RequestID() != "REQ1" || code != "" && e.Code() != code {
+			t.Errorf("%d %q: Op %q, Key %q, Status %d, RequestID %q, Code %q", status,
+				code, e.Op, e.Key, e.Status(), e.RequestID(), e.Code())
 		}
 	}
 	if got := (&Error{Op: "Open", Kind: BadLogin}).Error(); got != "Open: credentials refused" {
@@ -94,7 +96,8 @@ func TestKinds(t *testing.T) {
 	}
 	status, code = 403, "AccessDenied"
 	_, err := c.Tagging(t.Context(), "k")
-	if want := `GetObjectTagging "k": access denied: AccessDenied: words (status 403, request REQ1)`; err.Error() != want {
+	if want :=
+		`GetObjectTagging "k": access denied: AccessDenied: words (status 403, request REQ1)`; err.Error() != want {
 		t.Errorf("Error() = %q, want %q", err, want)
 	}
 }
@@ -177,7 +180,8 @@ func TestNetwork(t *testing.T) {
 		t.Errorf("Head with nobody there = %v, want %s", err, want)
 	}
 	lost := against(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if err := lost.Delete(t.Context(), "k", Condition{}); !isKind(err, Other) || err.Error() != `DeleteObject "k": EOF` {
+	if err := lost.Delete(t.Context(), "k", Condition{}); !isKind(err, Other) ||
+		err.Error() != `DeleteObject "k": EOF` {
 		t.Errorf("Delete whose reply is lost = %v", err)
 	}
 }

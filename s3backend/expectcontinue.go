@@ -18,11 +18,13 @@ func expectOnRetry(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		attempt := 0 // the stack is one call's, and attempts follow each other
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3share:expectOnRetry",
-			func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+			func(ctx context.Context, in middleware.FinalizeInput,
+				next middleware.FinalizeHandler) (
 				middleware.FinalizeOutput, middleware.Metadata, error,
 			) {
 				attempt++
-				if req, ok := in.Request.(*smithyhttp.Request); ok && attempt > 1 && req.ContentLength > 0 {
+				if req, ok := in.Request.(*smithyhttp.Request); ok &&
+					attempt > 1 && req.ContentLength > 0 {
 					req.Header.Set("Expect", "100-continue")
 				}
 				return next.HandleFinalize(ctx, in)

@@ -69,7 +69,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			yes(w, r)
 		}
 	case r.Method == "POST":
-		if f.ignoreComplete || f.completeAbsent && r.Header.Get("If-None-Match") != "" || f.holds(w, r, key) {
+		if f.ignoreComplete ||
+			f.completeAbsent && r.Header.Get("If-None-Match") != "" || f.holds(w, r, key) {
 			f.etag[key] = "e"
 			yes(w, r)
 		}
@@ -154,7 +155,8 @@ func (f *fake) copy(w http.ResponseWriter, r *http.Request, key string) {
 func (f *fake) holds(w http.ResponseWriter, r *http.Request, key string) bool {
 	match, e := r.Header.Get("If-Match"), f.etag[key]
 	switch {
-	case r.Header.Get("If-None-Match") != "" && e != "", match != "" && e != "" && match != quote(e):
+	case r.Header.Get("If-None-Match") != "" && e != "", match != "" &&
+		e != "" && match != quote(e):
 		refuse(w, 412, "PreconditionFailed")
 	case match != "" && e == "":
 		refuse(w, 404, "NoSuchKey")

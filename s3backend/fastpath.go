@@ -71,7 +71,8 @@ func (d *direct) captureRoute(op, key string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("s3share:learn",
-				func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+				func(ctx context.Context, in middleware.FinalizeInput,
+					next middleware.FinalizeHandler) (
 					middleware.FinalizeOutput, middleware.Metadata, error,
 				) {
 					out, meta, err := next.HandleFinalize(ctx, in)
@@ -86,7 +87,8 @@ func (d *direct) captureRoute(op, key string) func(*s3.Options) {
 
 // signedFor finds the region and the service that a request is signed for.
 // Source: AWS General Reference, "Authorization header" of Signature Version 4.
-var signedFor = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^,]*/\d{8}/([^/,]+)/([^/,]+)/aws4_request,`)
+var signedFor = regexp.MustCompile(
+	`^AWS4-HMAC-SHA256 Credential=[^,]*/\d{8}/([^/,]+)/([^/,]+)/aws4_request,`)
 
 // routeOf returns the way that a request has gone, or nil if another could not go so.
 func routeOf(op, key string, req *http.Request) *signedRoute {
@@ -122,7 +124,8 @@ var errNotDirect error = &notDirect{}
 // send sends one attempt of op about key, with these headers and body; the signature covers
 // the body if signed is true. It returns the reply if that is a success. Its error is a
 // *notDirect, or an *Error as of the SDK's requests.
-func (d *direct) send(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Response, error) {
+func (d *direct) send(ctx context.Context, op, method, key string, h http.Header,
+	body []byte, signed bool) (*http.Response, error) {
 	req, err := d.request(ctx, op, method, key, h, body, signed)
 	if err != nil {
 		return nil, err
@@ -149,7 +152,8 @@ func (d *direct) send(ctx context.Context, op, method, key string, h http.Header
 }
 
 // request returns the signed request of send. Its error is errNotDirect.
-func (d *direct) request(ctx context.Context, op, method, key string, h http.Header, body []byte, signed bool) (*http.Request, error) {
+func (d *direct) request(ctx context.Context, op, method, key string, h http.Header,
+	body []byte, signed bool) (*http.Request, error) {
 	r := d.route.Load()
 	l, ok := d.at.loaded.Credentials.(*credentialSource)
 	if r == nil || !ok {
@@ -223,15 +227,16 @@ func (e *notDirect) option(o *s3.Options) { o.RetryMaxAttempts = e.attempts }
 // mostRefusal is how much is read of the body of an error reply, in bytes.
 const mostRefusal = 64 << 10
 
-// refusal returns nil for a 2xx reply, whose body it does not read. Of any other it closes the body,
-// and returns the error that the SDK makes of it. If the body breaks off, the error is that of a
-// request without a reply.
+// refusal returns nil for a 2xx reply, whose body it does not read. Of any other it closes the
+// body, and returns the error that the SDK makes of it. If the body breaks off, the error is that
+// of a request without a reply.
 func refusal(resp *http.Response) error {
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
 	defer resp.Body.Close()
-	api := &smithy.GenericAPIError{Code: strings.ReplaceAll(http.StatusText(resp.StatusCode), " ", "")}
+	api := &smithy.GenericAPIError{Code: strings.ReplaceAll(http.StatusText(resp.StatusCode),
+		" ", "")}
 	var said struct {
 		XMLName xml.Name `xml:"Error"`
 		Code    string
@@ -246,13 +251,15 @@ func refusal(resp *http.Response) error {
 		api.Code, api.Message = said.Code, said.Message
 	}
 	return &awshttp.ResponseError{
-		RequestID:     resp.Header.Get("X-Amz-Request-Id"),
-		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: resp}, Err: api},
+		RequestID: resp.Header.Get("X-Amz-Request-Id"),
+		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: resp},
+			Err: api},
 	}
 }
 
 // logDirect is logReply for a request of direct.send.
-func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, resp *http.Response, took time.Duration, err error) {
+func (c *counter) logDirect(ctx context.Context, op string, req *http.Request, resp *http.Response,
+	took time.Duration, err error) {
 	if !c.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
@@ -281,7 +288,8 @@ func text(resp *http.Response, name string) *string {
 }
 
 // get sends GetObject for a range. match is the value of If-Match, nil for none.
-func (d *direct) get(ctx context.Context, key, ranged string, match *string) (*s3.GetObjectOutput, error) {
+func (d *direct) get(ctx context.Context, key, ranged string,
+	match *string) (*s3.GetObjectOutput, error) {
 	h := http.Header{"Range": {ranged}}
 	if match != nil {
 		h.Set("If-Match", *match)
@@ -290,7 +298,8 @@ func (d *direct) get(ctx context.Context, key, ranged string, match *string) (*s
 	if err != nil {
 		return nil, err
 	}
-	out := &s3.GetObjectOutput{Body: resp.Body, ETag: text(resp, "ETag"), ContentRange: text(resp, "Content-Range")}
+	out := &s3.GetObjectOutput{Body: resp.Body, ETag: text(resp, "ETag"),
+		ContentRange: text(resp, "Content-Range")}
 	if resp.ContentLength >= 0 {
 		out.ContentLength = &resp.ContentLength
 	}
@@ -318,7 +327,8 @@ func (d *direct) head(ctx context.Context, key string) (string, error) {
 const mostDirect = 128 << 10
 
 // put sends the PutObject in with the body s.
-func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized, signed bool) (Object, error) {
+func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, head *Header, s *sized,
+	signed bool) (Object, error) {
 	if s.size > mostDirect || d.route.Load() == nil {
 		return Object{}, errNotDirect
 	}
@@ -348,7 +358,8 @@ func (d *direct) put(ctx context.Context, in *s3.PutObjectInput, head *Header, s
 	}
 	body := make([]byte, s.size)
 	if _, err := io.ReadFull(s, body); err != nil {
-		return Object{}, &Error{Op: "PutObject", Key: *in.Key, Err: fmt.Errorf("read what is to be sent: %w", err)}
+		return Object{}, &Error{Op: "PutObject", Key: *in.Key,
+			Err: fmt.Errorf("read what is to be sent: %w", err)}
 	}
 	resp, err := d.send(ctx, "PutObject", http.MethodPut, *in.Key, h, body, signed)
 	if err != nil {

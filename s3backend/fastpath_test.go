@@ -64,19 +64,23 @@ func TestDirectIsAsTheSDK(t *testing.T) {
 	c.SetExpectedOwner("123456789012")
 	c.notAWS = false // no look goes before
 	all := &Header{
-		ContentType: "text/plain", ContentEncoding: "gzip", ContentDisposition: "inline", ContentLanguage: "en",
-		CacheControl: "no-store", Expires: "0", User: map[string]string{"mtime": "1.5", "a-b": "c"}, Tagging: "a=1&b=2",
+		ContentType: "text/plain", ContentEncoding: "gzip",
+		ContentDisposition: "inline", ContentLanguage: "en",
+		CacheControl: "no-store", Expires: "0", User: map[string]string{"mtime": "1.5",
+			"a-b": "c"}, Tagging: "a=1&b=2",
 	}
 	for _, c2 := range []struct {
 		name string
 		send func() error
 	}{
 		{"put", func() error {
-			_, err := c.Put(t.Context(), "a b/ü", strings.NewReader("abc"), 3, all, Condition{IfMatch: "x"})
+			_, err := c.Put(t.Context(), "a b/ü", strings.NewReader("abc"), 3, all,
+				Condition{IfMatch: "x"})
 			return err
 		}},
 		{"put of nothing", func() error {
-			_, err := c.Put(t.Context(), "empty", strings.NewReader(""), 0, nil, Condition{IfNoneMatch: true})
+			_, err := c.Put(t.Context(), "empty", strings.NewReader(""), 0, nil,
+				Condition{IfNoneMatch: true})
 			return err
 		}},
 		{"get", func() error { return get(t.Context(), c) }},
@@ -95,15 +99,20 @@ func TestDirectIsAsTheSDK(t *testing.T) {
 		if direct.Header.Get("Amz-Sdk-Invocation-Id") != "" {
 			t.Fatalf("%s: the second request is the SDK's too", c2.name)
 		}
-		if a, b := bySDK.Method+bySDK.URL.String()+bySDK.Host, direct.Method+direct.URL.String()+direct.Host; a != b {
+		if a, b := bySDK.Method+bySDK.URL.String()+bySDK.Host,
+			direct.Method+direct.URL.String()+direct.Host; a != b {
 			t.Errorf("%s: sent to %q, by the SDK to %q", c2.name, b, a)
 		}
 		if bySDK.ContentLength != direct.ContentLength {
-			t.Errorf("%s: sent %d bytes, by the SDK %d", c2.name, direct.ContentLength, bySDK.ContentLength)
+			t.Errorf("%s: sent %d bytes, by the SDK %d", c2.name,
+				direct.ContentLength, bySDK.ContentLength)
 		}
-		for _, name := range []string{"Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Authorization", "X-Amz-Date"} {
+		for _, name := range []string{"Amz-Sdk-Invocation-Id", "Amz-Sdk-Request",
+			"Authorization", "X-Amz-Date"} {
 			bySDK.Header.Del(name)
-			if name == "Authorization" && !strings.HasPrefix(direct.Header.Get(name), "AWS4-HMAC-SHA256 Credential=id/") || name == "X-Amz-Date" && direct.Header.Get(name) == "" {
+			if name == "Authorization" && !strings.HasPrefix(direct.Header.Get(name),
+				"AWS4-HMAC-SHA256 Credential=id/") ||
+				name == "X-Amz-Date" && direct.Header.Get(name) == "" {
 				t.Errorf("%s: sent with %s %q", c2.name, name, direct.Header.Get(name))
 			}
 			direct.Header.Del(name)
@@ -146,7 +155,8 @@ func TestDirectRefusals(t *testing.T) {
 				err = get(t.Context(), client)
 			}
 			var e *Error
-			if !errors.As(err, &e) || !errors.Is(err, c.want) || e.Op != op || e.Key != "k" || e.Status() != c.status || e.RequestID() != "REQ1" {
+			if !errors.As(err, &e) || !errors.Is(err, c.want) || e.Op != op || e.Key != "k" ||
+				e.Status() != c.status || e.RequestID() != "REQ1" {
 				t.Errorf("%s, %d %s: %v, want %v", op, c.status, c.code, err, c.want)
 			}
 			if c.code != "" && e.Code() != c.code {
@@ -157,7 +167,8 @@ func TestDirectRefusals(t *testing.T) {
 				want++ // with a signed body
 			}
 			if got := client.Counts()[op] - before; n.Load() != want || got != want {
-				t.Errorf("%s, %d %s: %d requests came, %d are counted, want %d", op, c.status, c.code, n.Load(), got, want)
+				t.Errorf("%s, %d %s: %d requests came, %d are counted, want %d",
+					op, c.status, c.code, n.Load(), got, want)
 			}
 		}
 	}

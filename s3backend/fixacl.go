@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Ownership finds out whose the bucket and its objects are, by the ACLs and otherwise, and gives the
-// bucket's owner objects of ours.
+// Ownership finds out whose the bucket and its objects are, by the ACLs and otherwise, and gives
+// the bucket's owner objects of ours.
 type Ownership struct{ c *Client }
 
 // Ownership returns what finds out who owns the bucket and what is in it.
@@ -113,7 +113,8 @@ func (o Ownership) findOwner(ctx context.Context) (bool, error) {
 	if who.Account == "" {
 		return false, ErrUnknown
 	}
-	if expected := *o.c.owner.Load(); expected != "" && IsAccountID(expected) && IsAccountID(who.Account) {
+	if expected := *o.c.owner.Load(); expected != "" && IsAccountID(expected) &&
+		IsAccountID(who.Account) {
 		return expected == who.Account, nil
 	}
 	if o.c.notAWS && !o.c.isVersity(ctx) {
@@ -123,7 +124,8 @@ func (o Ownership) findOwner(ctx context.Context) (bool, error) {
 		}
 		return owner == who.Account, err
 	}
-	_, err = o.c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &o.c.bucket, ExpectedBucketOwner: &who.Account}, withoutOwner)
+	_, err = o.c.s3.HeadBucket(ctx,
+		&s3.HeadBucketInput{Bucket: &o.c.bucket, ExpectedBucketOwner: &who.Account}, withoutOwner)
 	if err = wrapError(ctx, "HeadBucket", "", err); errors.Is(err, Denied) {
 		return false, nil
 	}

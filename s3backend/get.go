@@ -22,7 +22,8 @@ func (c *Client) Head(ctx context.Context, key string) (Object, error) {
 func (c *Client) head(ctx context.Context, obj Object) (Object, error) {
 	const op = "HeadObject"
 	key, asked := obj.Key, time.Now()
-	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, VersionId: obj.versionID()})
+	out, err := c.s3.HeadObject(ctx,
+		&s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, VersionId: obj.versionID()})
 	if err != nil {
 		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusBadRequest {
@@ -39,7 +40,8 @@ func (c *Client) head(ctx context.Context, obj Object) (Object, error) {
 	}
 	return Object{
 		Key: key, ByVersion: obj.ByVersion, Size: val(out.ContentLength), ETag: unquote(out.ETag),
-		Modified: val(out.LastModified), Version: val(out.VersionId), Class: cmp.Or(string(out.StorageClass), ClassStandard),
+		Modified: val(out.LastModified), Version: val(out.VersionId),
+		Class: cmp.Or(string(out.StorageClass), ClassStandard),
 		Header: &Header{
 			ContentType:        val(out.ContentType),
 			ContentEncoding:    contentEncoding(val(out.ContentEncoding)),
@@ -78,7 +80,8 @@ func checkHead(key string, out *s3.HeadObjectOutput) error {
 // explainHead asks for the reason of a bad request, such as expired credentials or encryption
 // with a key of the customer's: a HEAD's reply has no body and so no code, a GET's has.
 func (c *Client) explainHead(ctx context.Context, obj Object, headErr error) error {
-	body, err := c.Get(ctx, Object{Key: obj.Key, Version: obj.Version, ByVersion: obj.ByVersion}, 0, 1)
+	body, err := c.Get(ctx,
+		Object{Key: obj.Key, Version: obj.Version, ByVersion: obj.ByVersion}, 0, 1)
 	if err == nil {
 		body.Close()
 	}
@@ -126,7 +129,8 @@ func (c *Client) get(ctx context.Context, obj Object, off, n int64) (io.ReadClos
 		out, err = c.direct.get(ctx, obj.Key, want, in.IfMatch)
 		var sdk *notDirect
 		if errors.As(err, &sdk) {
-			out, err = c.s3.GetObject(ctx, in, c.direct.captureRoute("GetObject", obj.Key), sdk.option)
+			out, err = c.s3.GetObject(ctx,
+				in, c.direct.captureRoute("GetObject", obj.Key), sdk.option)
 		}
 	}
 	if err != nil {
@@ -156,10 +160,12 @@ func checkRange(obj Object, off, n int64, out *s3.GetObjectOutput) error {
 		if off == 0 && length == n {
 			return nil
 		}
-		return protocolError(op, obj.Key, "S3 ignored the range: %d bytes from %d on were asked for, %d came", n, off, length)
+		return protocolError(op, obj.Key,
+			"S3 ignored the range: %d bytes from %d on were asked for, %d came", n, off, length)
 	}
 	var first, last, total int64
-	if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/%d", &first, &last, &total); err != nil {
+	if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/%d",
+		&first, &last, &total); err != nil {
 		total = -1 // "/*": the reply has no size
 		if _, err := fmt.Sscanf(*out.ContentRange, "bytes %d-%d/", &first, &last); err != nil {
 			return protocolError(op, obj.Key, "S3 sent the range %q", *out.ContentRange)
@@ -249,7 +255,8 @@ func (b *body) resume(err error) error {
 	if b.waited >= b.c.http.quiet {
 		err = errStalled
 	}
-	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil || errors.Is(err, errStalled) {
+	if b.vain++; b.vain > resumes || b.obj.ETag == "" || b.ctx.Err() != nil ||
+		errors.Is(err, errStalled) {
 		err = b.c.met(b.ctx, "GetObject", time.Now().Add(-b.waited), err)
 		return wrapError(b.ctx, "GetObject", b.obj.Key, err)
 	}

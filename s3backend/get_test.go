@@ -48,7 +48,8 @@ func TestGet(t *testing.T) {
 				if tt.status == 0 {
 					t.Errorf("a request went out")
 				}
-				if want := fmt.Sprintf("bytes=%d-%d", tt.off, tt.off+tt.n-1); r.Header.Get("Range") != want {
+				if want := fmt.Sprintf("bytes=%d-%d", tt.off,
+					tt.off+tt.n-1); r.Header.Get("Range") != want {
 					t.Errorf("Range: %q, want %q", r.Header.Get("Range"), want)
 				}
 				if tt.obj.ETag != "" && r.Header.Get("If-Match") != `"`+tt.obj.ETag+`"` {
@@ -75,7 +76,8 @@ func TestGet(t *testing.T) {
 				got, err = io.ReadAll(r)
 			}
 			if !errors.Is(err, tt.wantErr) || err == nil && string(got) != tt.want {
-				t.Errorf("Get(%d, %d) = %q, %v, want %q, %v", tt.off, tt.n, got, err, tt.want, tt.wantErr)
+				t.Errorf("Get(%d, %d) = %q, %v, want %q, %v", tt.off, tt.n, got,
+					err, tt.want, tt.wantErr)
 			}
 			var e *Error
 			if err != nil && !errors.As(err, &e) {
@@ -112,7 +114,8 @@ func TestGetBroken(t *testing.T) {
 					return
 				}
 				var from, to int
-				if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
+				if _, err := fmt.Sscanf(r.Header.Get("Range"),
+					"bytes=%d-%d", &from, &to); err != nil {
 					t.Error(err)
 				}
 				if !tt.noETag {
@@ -157,10 +160,12 @@ func TestHead(t *testing.T) {
 	}
 	h := got.Header
 	got.Header = nil
-	if s := fmt.Sprintf("%+v", got); !strings.Contains(s, "Key:k Size:7 ETag:e-2 Modified:2006-01-02 15:04:05 +0000 UTC Version:v1 Owner: Class:STANDARD_IA") {
+	if s := fmt.Sprintf("%+v", got); !strings.Contains(s,
+		"Key:k Size:7 ETag:e-2 Modified:2006-01-02 15:04:05 +0000 UTC Version:v1 Owner: Class:STANDARD_IA") {
 		t.Errorf("Head = %s", s)
 	}
-	want := Header{ContentType: "a/b", ContentEncoding: "gzip", Expires: "not a date", User: map[string]string{"mtime": "1.5"}, TagCount: 2, Class: "STANDARD_IA"}
+	want := Header{ContentType: "a/b", ContentEncoding: "gzip", Expires: "not a date",
+		User: map[string]string{"mtime": "1.5"}, TagCount: 2, Class: "STANDARD_IA"}
 	if fmt.Sprintf("%+v", *h) != fmt.Sprintf("%+v", want) {
 		t.Errorf("Header = %+v, want %+v", *h, want)
 	}

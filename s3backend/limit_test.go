@@ -50,7 +50,8 @@ func (s *limitedServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			began := time.Now()
 			n, err := r.Body.Read(buf)
 			s.taken.Add(int64(n))
-			if gap := int64(time.Since(began)); r.ContentLength == objectSize && gap > s.gap.Load() {
+			if gap := int64(time.Since(began)); r.ContentLength == objectSize &&
+				gap > s.gap.Load() {
 				s.gap.Store(gap)
 			}
 			if err != nil {
@@ -87,8 +88,10 @@ type limitedMount struct {
 func withLimits(t *testing.T, l Limits, test func(m *limitedMount)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipes{make(chan net.Conn), make(chan struct{})}
-		m := &limitedMount{Client: clientOf(t, "http://127.0.0.1:1"), limitedServer: new(limitedServer), t: t}
-		m.http.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		m := &limitedMount{Client: clientOf(t, "http://127.0.0.1:1"),
+			limitedServer: new(limitedServer), t: t}
+		m.http.client.Transport.(*http.Transport).DialContext = func(ctx context.Context,
+			_, _ string) (net.Conn, error) {
 			near, far := net.Pipe()
 			select {
 			case p.dialed <- far:
@@ -116,7 +119,8 @@ func (m *limitedMount) upload(requests int) {
 	for range requests {
 		m.all.Go(func() {
 			for m.ctx.Err() == nil {
-				_, err := m.UploadPart(m.ctx, Upload{Key: "k", ID: "u"}, 1, io.NewSectionReader(zeros{}, 0, objectSize), objectSize)
+				_, err := m.UploadPart(m.ctx, Upload{Key: "k", ID: "u"},
+					1, io.NewSectionReader(zeros{}, 0, objectSize), objectSize)
 				if err != nil && m.ctx.Err() == nil {
 					m.t.Errorf("UploadPart: %v", err)
 				}
@@ -167,7 +171,8 @@ func TestLimits(t *testing.T) {
 			t.Helper()
 			up, down := m.moved(d)
 			if math.Abs(up-wantUp) > within*wantUp || math.Abs(down-wantDown) > within*wantDown {
-				t.Errorf("%.2f MiB/s up and %.2f MiB/s down, want %v and %v", up, down, wantUp, wantDown)
+				t.Errorf("%.2f MiB/s up and %.2f MiB/s down, want %v and %v",
+					up, down, wantUp, wantDown)
 			}
 		}
 		check(time.Minute, 10, 4, 0.05)
@@ -201,7 +206,8 @@ func TestNoRequestTimesOutByTheLimit(t *testing.T) {
 		}
 		for range 3 {
 			if d := took(func() error {
-				_, err := m.Put(m.ctx, "small", io.NewSectionReader(zeros{}, 0, 4<<10), 4<<10, nil, Condition{})
+				_, err := m.Put(m.ctx, "small", io.NewSectionReader(zeros{}, 0, 4<<10),
+					4<<10, nil, Condition{})
 				return err
 			}); d > time.Second {
 				t.Errorf("a small file takes %v to be sent", d)
@@ -227,7 +233,8 @@ func TestLargeBodiesMoveBesideSmallOnes(t *testing.T) {
 		for range 32 {
 			m.all.Go(func() {
 				for m.ctx.Err() == nil {
-					_, err := m.Put(m.ctx, "small", io.NewSectionReader(zeros{}, 0, 100<<10), 100<<10, nil, Condition{})
+					_, err := m.Put(m.ctx, "small", io.NewSectionReader(zeros{}, 0, 100<<10),
+						100<<10, nil, Condition{})
 					if err != nil && m.ctx.Err() == nil {
 						t.Error(err)
 					}
@@ -246,7 +253,8 @@ func TestLargeBodiesMoveBesideSmallOnes(t *testing.T) {
 func TestLiftingTheLimit(t *testing.T) {
 	withLimits(t, Limits{Upload: 10 << 10, Download: 10 << 10}, func(m *limitedMount) {
 		m.all.Go(func() {
-			if _, err := m.UploadPart(m.ctx, Upload{Key: "k", ID: "u"}, 1, io.NewSectionReader(zeros{}, 0, objectSize), objectSize); err != nil {
+			if _, err := m.UploadPart(m.ctx, Upload{Key: "k", ID: "u"},
+				1, io.NewSectionReader(zeros{}, 0, objectSize), objectSize); err != nil {
 				t.Error(err)
 			}
 		})

@@ -100,7 +100,8 @@ func (c *Client) List(ctx context.Context, in ListInput) (Page, error) {
 	if !l.truncated {
 		l.page.Next = ""
 	} else if l.page.Next == "" || l.page.Next == in.Token {
-		return Page{}, protocolError(op, in.Prefix, "the listing is cut off and does not say how to go on")
+		return Page{}, protocolError(op,
+			in.Prefix, "the listing is cut off and does not say how to go on")
 	}
 	if err := c.listingGuard.observe(in, l.page, time.Since(asked), c.http.quiet); err != nil {
 		return Page{}, err
@@ -117,11 +118,14 @@ type listing struct {
 
 // listingOf takes over what the SDK has decoded.
 func listingOf(out *s3.ListObjectsV2Output) *listing {
-	l := &listing{encoded: out.EncodingType == types.EncodingTypeUrl, truncated: val(out.IsTruncated)}
-	l.page = Page{Objects: make([]Object, 0, len(out.Contents)), Next: val(out.NextContinuationToken)}
+	l := &listing{encoded: out.EncodingType == types.EncodingTypeUrl,
+		truncated: val(out.IsTruncated)}
+	l.page = Page{Objects: make([]Object, 0, len(out.Contents)),
+		Next: val(out.NextContinuationToken)}
 	for i := range out.Contents {
 		o := &out.Contents[i]
-		obj := Object{Key: val(o.Key), Size: val(o.Size), ETag: unquote(o.ETag), Modified: val(o.LastModified), Class: string(o.StorageClass)}
+		obj := Object{Key: val(o.Key), Size: val(o.Size), ETag: unquote(o.ETag),
+			Modified: val(o.LastModified), Class: string(o.StorageClass)}
 		if o.Owner != nil {
 			obj.Owner = val(o.Owner.ID)
 		}
@@ -146,7 +150,8 @@ func (l *listing) unescape(prefix string) (err error) {
 	}
 	for i, p := range l.page.Prefixes {
 		if l.page.Prefixes[i], err = url.QueryUnescape(p); err != nil {
-			return protocolError("ListObjectsV2", prefix, "a prefix is not encoded as asked: %w", err)
+			return protocolError("ListObjectsV2",
+				prefix, "a prefix is not encoded as asked: %w", err)
 		}
 	}
 	return nil

@@ -22,8 +22,10 @@ func TestList(t *testing.T) {
 	}{
 		{name: "nothing", body: ``},
 		{
-			name: "encoded", keys: []string{"a b+c%ü", "x\x01y"}, prefixes: []string{"d e/"}, next: "t+2",
-			body: `<EncodingType>url</EncodingType>` + fmt.Sprintf(object, "a+b%2Bc%25%C3%BC") + fmt.Sprintf(object, "x%01y") +
+			name: "encoded", keys: []string{"a b+c%ü",
+				"x\x01y"}, prefixes: []string{"d e/"}, next: "t+2",
+			body: `<EncodingType>url</EncodingType>` +
+				fmt.Sprintf(object, "a+b%2Bc%25%C3%BC") + fmt.Sprintf(object, "x%01y") +
 				`<CommonPrefixes><Prefix>d%20e%2F</Prefix></CommonPrefixes><IsTruncated>true</IsTruncated><NextContinuationToken>t+2</NextContinuationToken>`,
 		},
 		{name: "not encoded, as by a server that does not know it", keys: []string{"a+b%20"}, body: fmt.Sprintf(object, "a+b%20")},
@@ -53,12 +55,15 @@ func TestList(t *testing.T) {
 			var keys []string
 			for _, o := range p.Objects {
 				keys = append(keys, o.Key)
-				if o.Size != 5 || o.ETag != "e" || o.Modified.Year() != 2026 || o.Owner != "o1" || o.Class != "STANDARD" || o.Header != nil {
+				if o.Size != 5 || o.ETag != "e" || o.Modified.Year() != 2026 || o.Owner != "o1" ||
+					o.Class != "STANDARD" || o.Header != nil {
 					t.Errorf("object %+v", o)
 				}
 			}
-			if !slices.Equal(keys, tt.keys) || !slices.Equal(p.Prefixes, tt.prefixes) || p.Next != tt.next {
-				t.Errorf("List = %q, %q, %q, want %q, %q, %q", keys, p.Prefixes, p.Next, tt.keys, tt.prefixes, tt.next)
+			if !slices.Equal(keys, tt.keys) ||
+				!slices.Equal(p.Prefixes, tt.prefixes) || p.Next != tt.next {
+				t.Errorf("List = %q, %q, %q, want %q, %q, %q", keys, p.Prefixes,
+					p.Next, tt.keys, tt.prefixes, tt.next)
 			}
 		})
 	}
@@ -80,7 +85,8 @@ func TestListAsks(t *testing.T) {
 			"delimiter=%2F&encoding-type=url&fetch-owner=true&list-type=2&max-keys=7&prefix=a%20b%2B%2F&start-after=a%20b%2B%2Fx"},
 		{ListInput{Token: "a+b="}, "continuation-token=a%2Bb%3D&encoding-type=url&list-type=2"},
 	} {
-		if _, err := c.List(t.Context(), tt.in); err != nil || strings.TrimSuffix(query, "&x-id=ListObjectsV2") != tt.want {
+		if _, err := c.List(t.Context(), tt.in); err != nil ||
+			strings.TrimSuffix(query, "&x-id=ListObjectsV2") != tt.want {
 			t.Errorf("List(%+v) asks %q, %v, want %q", tt.in, query, err, tt.want)
 		}
 	}

@@ -46,7 +46,8 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // HandleDeserialize stands between the SDK's decoder and its look for errors in
 // disguise.
-func (p *fastListDecoder) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+func (p *fastListDecoder) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput,
+	next middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
 ) {
 	p.listing = nil
@@ -61,7 +62,8 @@ func (p *fastListDecoder) HandleDeserialize(ctx context.Context, in middleware.D
 		return out, meta, &smithy.DeserializationError{Err: err}
 	}
 	if bytes.Count(buf.Bytes(), []byte("<")) > mostTags {
-		return out, meta, &smithy.DeserializationError{Err: errors.New("the listing has more elements than a page of S3's")}
+		return out, meta, &smithy.DeserializationError{Err: errors.New(
+			"the listing has more elements than a page of S3's")}
 	}
 	l, ok := readListing(buf.Bytes())
 	if !ok {

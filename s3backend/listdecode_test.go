@@ -16,7 +16,8 @@ func awsReply(key string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name><Prefix></Prefix><StartAfter/><KeyCount>2</KeyCount><MaxKeys>1000</MaxKeys>` +
 		`<Delimiter>/</Delimiter><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr==</NextContinuationToken>` +
-		`<Contents><Key>` + key + `</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;e&quot;</ETag>` +
+		`<Contents><Key>` + key +
+		`</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;e&quot;</ETag>` +
 		`<ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType><Size>5</Size>` +
 		`<Owner><ID>o1</ID><DisplayName>x</DisplayName></Owner><StorageClass>GLACIER</StorageClass>` +
 		`<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress></RestoreStatus></Contents>` +
@@ -27,7 +28,8 @@ func awsReply(key string) string {
 // and that nobody can tell.
 func TestPlainReply(t *testing.T) {
 	want := Page{
-		Objects:  []Object{{Key: "a b", Size: 5, ETag: "e", Modified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: "o1", Class: "GLACIER"}},
+		Objects: []Object{{Key: "a b", Size: 5, ETag: "e",
+			Modified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Owner: "o1", Class: "GLACIER"}},
 		Prefixes: []string{"d e/"}, Next: "1ueGcxLPRx1Tr==",
 	}
 	plain := awsReply("a+b")
@@ -52,7 +54,8 @@ func TestPlainReply(t *testing.T) {
 			continue // the SDK cannot read it either
 		}
 		c := against(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, tt.body) })
-		if got, err := c.List(t.Context(), ListInput{}); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := c.List(t.Context(), ListInput{}); err != nil ||
+			!reflect.DeepEqual(got, want) {
 			t.Errorf("%s: List = %+v, %v, want %+v", tt.name, got, err, want)
 		}
 	}
@@ -91,7 +94,8 @@ func FuzzReply(f *testing.F) {
 			Contents       []struct{ Key, ETag string }
 			CommonPrefixes []struct{ Prefix []string }
 		}
-		if err := xml.Unmarshal([]byte(body), &ref); err != nil || ref.XMLName.Local != "ListBucketResult" {
+		if err := xml.Unmarshal([]byte(body), &ref); err != nil ||
+			ref.XMLName.Local != "ListBucketResult" {
 			return // worse than what we take it for: the well-formed is what counts
 		}
 		var keys, want []string
@@ -110,10 +114,12 @@ func FuzzReply(f *testing.F) {
 // BenchmarkListing tells what a page costs, without and with the SDK around it.
 func BenchmarkListing(b *testing.B) {
 	var body strings.Builder
-	body.WriteString(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name><EncodingType>url</EncodingType>`)
+	body.WriteString(
+		`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bkt</Name><EncodingType>url</EncodingType>`)
 	for i := range 1000 {
-		fmt.Fprintf(&body, `<Contents><Key>folder/file-%05d.dat</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>`+
-			`<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>16</Size><StorageClass>STANDARD</StorageClass></Contents>`, i)
+		fmt.Fprintf(&body,
+			`<Contents><Key>folder/file-%05d.dat</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified>`+
+				`<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>16</Size><StorageClass>STANDARD</StorageClass></Contents>`, i)
 	}
 	body.WriteString(`</ListBucketResult>`)
 	b.Run("read", func(b *testing.B) {
@@ -123,11 +129,13 @@ func BenchmarkListing(b *testing.B) {
 			}
 		}
 	})
-	for name, text := range map[string]string{"list": body.String(), "list-by-SDK": strings.Replace(body.String(), "<Name>", "<!-- --><Name>", 1)} {
+	for name, text := range map[string]string{"list": body.String(),
+		"list-by-SDK": strings.Replace(body.String(), "<Name>", "<!-- --><Name>", 1)} {
 		b.Run(name, func(b *testing.B) {
 			c := against(b, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, text) })
 			for b.Loop() {
-				if p, err := c.List(b.Context(), ListInput{}); err != nil || len(p.Objects) != 1000 {
+				if p, err := c.List(b.Context(), ListInput{}); err != nil ||
+					len(p.Objects) != 1000 {
 					b.Fatal(len(p.Objects), err)
 				}
 			}

@@ -43,7 +43,8 @@ func (l *listing) check(in ListInput) error {
 			return refuse("S3 listed a key of %d bytes", len(o.Key))
 		case o.Size < 0 || o.Size > maxSize:
 			return refuse("S3 gave %q a size of %d", shorten(o.Key), o.Size)
-		case len(o.ETag) > maxTextBytes || len(o.Class) > maxTextBytes || len(o.Owner) > maxTextBytes:
+		case len(o.ETag) > maxTextBytes || len(o.Class) > maxTextBytes ||
+			len(o.Owner) > maxTextBytes:
 			return refuse("S3 said more of %q than there can be", shorten(o.Key))
 		}
 	}
@@ -115,7 +116,8 @@ func (t *listingGuard) observe(in ListInput, p Page, took, patience time.Duratio
 		on.empty++
 		on.waited += took
 		if on.empty > maxEmpty || on.waited > patience {
-			return protocolError("ListObjectsV2", in.Prefix, "%d pages in a row have nothing in them", on.empty)
+			return protocolError("ListObjectsV2", in.Prefix,
+				"%d pages in a row have nothing in them", on.empty)
 		}
 	} else {
 		on.empty, on.waited = 0, 0

@@ -12,9 +12,12 @@ import (
 // believes it astray.
 func TestListRefusesWhatS3CannotSay(t *testing.T) {
 	object := func(key, size string) string {
-		return "<Contents><Key>" + key + "</Key><Size>" + size + "</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+		return "<Contents><Key>" + key + "</Key><Size>" + size +
+			"</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
 	}
-	prefix := func(p string) string { return "<CommonPrefixes><Prefix>" + p + "</Prefix></CommonPrefixes>" }
+	prefix := func(p string) string {
+		return "<CommonPrefixes><Prefix>" + p + "</Prefix></CommonPrefixes>"
+	}
 	for name, body := range map[string]string{
 		"a key shorter than the prefix":    object("Deliv", "1"),
 		"no key at all":                    "<Contents><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>",
@@ -41,7 +44,8 @@ func TestListRefusesWhatS3CannotSay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, plain := range []string{"", "<!-- not for the scanner -->"} {
 				c := against(t, func(w http.ResponseWriter, _ *http.Request) {
-					fmt.Fprintf(w, "<ListBucketResult><Name>bkt</Name>%s%s</ListBucketResult>", plain, body)
+					fmt.Fprintf(w,
+						"<ListBucketResult><Name>bkt</Name>%s%s</ListBucketResult>", plain, body)
 				})
 				page, err := c.List(t.Context(), ListInput{Prefix: "Delivery/", Delimiter: "/"})
 				if !isKind(err, Other) {
@@ -71,9 +75,11 @@ func TestListingsComeToAnEnd(t *testing.T) {
 			}
 			fmt.Fprint(w, "<ListBucketResult><Name>bkt</Name>")
 			if !empty {
-				fmt.Fprintf(w, "<Contents><Key>k%03d</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>", n)
+				fmt.Fprintf(w,
+					"<Contents><Key>k%03d</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>", n)
 			}
-			fmt.Fprintf(w, "<IsTruncated>true</IsTruncated><NextContinuationToken>t%d</NextContinuationToken></ListBucketResult>", next)
+			fmt.Fprintf(w,
+				"<IsTruncated>true</IsTruncated><NextContinuationToken>t%d</NextContinuationToken></ListBucketResult>", next)
 		})
 		in, pages := ListInput{}, 0
 		for ; ; pages++ {
@@ -99,9 +105,11 @@ func TestLongListingsAreNoCircle(t *testing.T) {
 		fmt.Sscanf(r.URL.Query().Get("continuation-token"), "t%d", &n)
 		fmt.Fprint(w, "<ListBucketResult><Name>bkt</Name>")
 		if n%7 != 0 { // some pages have nothing in them
-			fmt.Fprintf(w, "<Contents><Key>k%06d</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>", n)
+			fmt.Fprintf(w,
+				"<Contents><Key>k%06d</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>", n)
 		}
-		fmt.Fprintf(w, "<IsTruncated>%t</IsTruncated><NextContinuationToken>t%d</NextContinuationToken></ListBucketResult>", n < pages, n+1)
+		fmt.Fprintf(w,
+			"<IsTruncated>%t</IsTruncated><NextContinuationToken>t%d</NextContinuationToken></ListBucketResult>", n < pages, n+1)
 	})
 	for i := range 2 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -34,7 +34,8 @@ func live(t *testing.T, who func(liveServer) liveKeys) (*Client, liveServer) {
 		if strings.Contains(os.Getenv("S3SHARE_NEED"), "s3") {
 			t.Fatal("S3SHARE_TEST_S3 is not set, and S3SHARE_NEED asks for s3")
 		}
-		t.Skip("no S3 server: S3SHARE_TEST_S3 must hold the JSON line that integration/localbucket prints")
+		t.Skip(
+			"no S3 server: S3SHARE_TEST_S3 must hold the JSON line that integration/localbucket prints")
 	}
 	var s liveServer
 	if err := json.Unmarshal([]byte(line), &s); err != nil {
@@ -44,7 +45,8 @@ func live(t *testing.T, who func(liveServer) liveKeys) (*Client, liveServer) {
 	isolate(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", k.ID)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", k.Secret)
-	c, err := Open(context.Background(), Config{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint})
+	c, err := Open(context.Background(),
+		Config{Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -60,7 +62,8 @@ func fresh(t *testing.T) string {
 	prefix := fmt.Sprintf("test-%x/", rand.Uint64())
 	t.Cleanup(func() {
 		c, _ := live(t, asOwner)
-		if failed, err := c.DeleteAll(context.Background(), listAll(t, c, ListInput{Prefix: prefix}).Objects); err != nil || len(failed) > 0 {
+		if failed, err := c.DeleteAll(context.Background(),
+			listAll(t, c, ListInput{Prefix: prefix}).Objects); err != nil || len(failed) > 0 {
 			t.Errorf("clean up: %v, %v", failed, err)
 		}
 	})
@@ -107,7 +110,8 @@ func TestLivePutGet(t *testing.T) {
 		User: map[string]string{"mtime": "1700000000.5", "Mode": "33188"},
 	}
 	data := []byte("one,two\nthree,four\n")
-	put, err := c.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), h, Condition{IfNoneMatch: true})
+	put, err := c.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)),
+		h, Condition{IfNoneMatch: true})
 	if err != nil {
 		t.Fatalf("Put: %v", err)
 	}
@@ -128,7 +132,8 @@ func TestLivePutGet(t *testing.T) {
 			t.Errorf("Get by the %s = %q", who, b)
 		}
 	}
-	if _, err := c.Put(t.Context(), key, bytes.NewReader(data), 3, nil, Condition{IfNoneMatch: true}); !errors.Is(err, Stale) {
+	if _, err := c.Put(t.Context(), key, bytes.NewReader(data),
+		3, nil, Condition{IfNoneMatch: true}); !errors.Is(err, Stale) {
 		t.Errorf("Put over an object with IfNoneMatch: %v, want Stale", err)
 	}
 	empty, err := c.Put(t.Context(), key+".empty", bytes.NewReader(nil), 0, nil, Condition{})
@@ -165,7 +170,8 @@ func TestLiveReplace(t *testing.T) {
 	if r, err := c.Get(t.Context(), one, 0, 3); !errors.Is(err, Stale) {
 		t.Errorf("Get of the old version: %v, %v, want Stale", r, err)
 	}
-	if _, err := c.Put(t.Context(), key+"-none", strings.NewReader("x"), 1, nil, Condition{IfMatch: one.ETag}); !errors.Is(err, Stale) {
+	if _, err := c.Put(t.Context(), key+"-none", strings.NewReader("x"), 1, nil,
+		Condition{IfMatch: one.ETag}); !errors.Is(err, Stale) {
 		t.Errorf("Put with If-Match where nothing is: %v, want Stale", err)
 	}
 	t.Logf("conditions trusted: %v, requests %v", c.Conditional(), c.Counts())
@@ -178,7 +184,8 @@ func TestLiveMultipart(t *testing.T) {
 	data := make([]byte, 11<<20+17)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	key := prefix + "big"
-	base, err := c.Put(t.Context(), prefix+"base", bytes.NewReader(data[:6<<20]), 6<<20, nil, Condition{})
+	base, err := c.Put(t.Context(), prefix+"base", bytes.NewReader(data[:6<<20]),
+		6<<20, nil, Condition{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +197,12 @@ func TestLiveMultipart(t *testing.T) {
 	tail := data[6<<20:]
 	for _, step := range []func() (Part, error){
 		// This part is sent again below.
-		func() (Part, error) { return c.UploadPart(t.Context(), up, 2, bytes.NewReader(data), 5<<20) },
-		func() (Part, error) { return c.UploadPart(t.Context(), up, 2, bytes.NewReader(tail), int64(len(tail))) },
+		func() (Part, error) {
+			return c.UploadPart(t.Context(), up, 2, bytes.NewReader(data), 5<<20)
+		},
+		func() (Part, error) {
+			return c.UploadPart(t.Context(), up, 2, bytes.NewReader(tail), int64(len(tail)))
+		},
 		func() (Part, error) { return c.CopyPart(t.Context(), up, 1, base, 0, 6<<20) },
 	} {
 		p, err := step()
@@ -201,7 +212,8 @@ func TestLiveMultipart(t *testing.T) {
 		parts = slices.DeleteFunc(parts, func(q Part) bool { return q.Number == p.Number })
 		parts = append(parts, p)
 	}
-	if _, err := c.Complete(t.Context(), up, parts, int64(len(data)), Condition{IfMatch: "no such version"}); !errors.Is(err, Stale) {
+	if _, err := c.Complete(t.Context(), up, parts, int64(len(data)),
+		Condition{IfMatch: "no such version"}); !errors.Is(err, Stale) {
 		t.Errorf("Complete with a wrong If-Match: %v, want Stale", err)
 	}
 	obj, err := c.Complete(t.Context(), up, parts, int64(len(data)), Condition{IfNoneMatch: true})
@@ -215,7 +227,8 @@ func TestLiveMultipart(t *testing.T) {
 		p, err := c.copyAndTail(t, src, prefix+"mixed", 5<<20, data[:100])
 		if err != nil {
 			t.Errorf("an upload of a copied part and one of ours: %v", err)
-		} else if got := read(t, owner, p, 0, p.Size); !bytes.Equal(got, append(data[:5<<20:5<<20], data[:100]...)) {
+		} else if got := read(t, owner, p, 0, p.Size); !bytes.Equal(got,
+			append(data[:5<<20:5<<20], data[:100]...)) {
 			t.Errorf("an upload of a copied part and one of ours holds other bytes")
 		}
 	}
@@ -226,7 +239,8 @@ func TestLiveMultipart(t *testing.T) {
 	if got := read(t, owner, copied, 0, copied.Size); !bytes.Equal(got, data) {
 		t.Errorf("the copy by parts differs")
 	}
-	if h, err := owner.Head(t.Context(), prefix+"copy"); err != nil || h.Header.User["mode"] != "33188" {
+	if h, err := owner.Head(t.Context(), prefix+"copy"); err != nil ||
+		h.Header.User["mode"] != "33188" {
 		t.Errorf("the copy by parts has the header %+v, %v", h.Header, err)
 	}
 	again, err := c.CreateUpload(t.Context(), key, nil)
@@ -240,13 +254,15 @@ func TestLiveMultipart(t *testing.T) {
 	if err := owner.Abort(t.Context(), again); err != nil {
 		t.Errorf("Abort by the owner: %v", err)
 	}
-	if _, err := c.UploadPart(t.Context(), Upload{Key: key, ID: "0123456789abcdef"}, 1, strings.NewReader("x"), 1); !errors.Is(err, NotExist) {
+	if _, err := c.UploadPart(t.Context(), Upload{Key: key, ID: "0123456789abcdef"},
+		1, strings.NewReader("x"), 1); !errors.Is(err, NotExist) {
 		t.Errorf("UploadPart to no upload: %v, want NotExist", err)
 	}
 }
 
 // copyAndTail makes an object of the first n bytes of src and then tail.
-func (c *Client) copyAndTail(t *testing.T, src Object, key string, n int64, tail []byte) (Object, error) {
+func (c *Client) copyAndTail(t *testing.T, src Object, key string,
+	n int64, tail []byte) (Object, error) {
 	up, err := c.CreateUpload(t.Context(), key, nil)
 	if err != nil {
 		return Object{}, err
@@ -295,12 +311,15 @@ func TestLiveCopy(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Copy: %v", err)
 	}
-	if h, err := owner.Head(t.Context(), kept.Key); err != nil || h.Header.ContentType != "text/x-a" || h.Header.User["k"] != "v" {
+	if h, err := owner.Head(t.Context(), kept.Key); err != nil ||
+		h.Header.ContentType != "text/x-a" || h.Header.User["k"] != "v" {
 		t.Errorf("the owner's Head of the copy = %+v, %v", h.Header, err)
 	}
-	if _, err := c.Copy(t.Context(), src, prefix+"kept", &Header{ContentType: "text/x-b"}, Condition{IfMatch: kept.ETag}); err != nil {
+	if _, err := c.Copy(t.Context(), src, prefix+"kept", &Header{ContentType: "text/x-b"},
+		Condition{IfMatch: kept.ETag}); err != nil {
 		t.Errorf("Copy with a new header: %v", err)
-	} else if h, err := owner.Head(t.Context(), kept.Key); err != nil || h.Header.ContentType != "text/x-b" || len(h.Header.User) != 0 {
+	} else if h, err := owner.Head(t.Context(), kept.Key); err != nil ||
+		h.Header.ContentType != "text/x-b" || len(h.Header.User) != 0 {
 		t.Errorf("header after Copy = %+v, %v", h.Header, err)
 	}
 	for name, try := range map[string]func() (Object, error){
@@ -318,7 +337,8 @@ func TestLiveCopy(t *testing.T) {
 		}
 	}
 	none := Object{Key: prefix + "none", Size: 1, ETag: src.ETag}
-	if _, err := c.Copy(t.Context(), none, prefix+"new", nil, Condition{}); !errors.Is(err, NotExist) {
+	if _, err := c.Copy(t.Context(), none, prefix+"new", nil,
+		Condition{}); !errors.Is(err, NotExist) {
 		t.Errorf("Copy of nothing: %v, want NotExist", err)
 	}
 }
@@ -328,7 +348,8 @@ func TestLiveListDelete(t *testing.T) {
 	prefix := fresh(t)
 	names := []string{"a b+c%20ü", "q&<>'\"", "tab\there", "x", "y/1", "y/2", "z"}
 	for _, n := range names {
-		if _, err := c.Put(t.Context(), prefix+n, strings.NewReader(n), int64(len(n)), nil, Condition{}); err != nil {
+		if _, err := c.Put(t.Context(), prefix+n, strings.NewReader(n), int64(len(n)),
+			nil, Condition{}); err != nil {
 			t.Fatalf("Put %q: %v", n, err)
 		}
 	}
@@ -353,7 +374,8 @@ func TestLiveListDelete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Delete(t.Context(), prefix+"x", Condition{IfMatch: "0123456789abcdef0123456789abcdef"}); !errors.Is(err, Stale) {
+	if err := c.Delete(t.Context(), prefix+"x",
+		Condition{IfMatch: "0123456789abcdef0123456789abcdef"}); !errors.Is(err, Stale) {
 		t.Errorf("Delete with a wrong If-Match: %v, want Stale", err)
 	}
 	if err := c.Delete(t.Context(), prefix+"x", Condition{IfMatch: x.ETag}); err != nil {

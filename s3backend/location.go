@@ -54,7 +54,8 @@ func LocationOf(endpoint, region string) Location {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
+	if port != "" && (u.Scheme != "https" || port != "443") &&
+		(u.Scheme != "http" || port != "80") {
 		host += ":" + port
 	}
 	return Location{Endpoint: u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")}

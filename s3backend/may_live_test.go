@@ -66,7 +66,8 @@ func liveBucket(t *testing.T, policy []liveRule, deny ...map[string]any) (owner,
 	}
 	var statements []map[string]any
 	for _, r := range policy {
-		statements = append(statements, map[string]any{"Effect": "Allow", "Action": r.actions, "Resource": []string{"arn:aws:s3:::" + name + r.on}})
+		statements = append(statements, map[string]any{"Effect": "Allow", "Action": r.actions,
+			"Resource": []string{"arn:aws:s3:::" + name + r.on}})
 	}
 	for _, d := range deny {
 		d["Effect"], d["Resource"] = "Deny", []string{"arn:aws:s3:::" + name + "/*"}
@@ -83,7 +84,8 @@ func liveBucket(t *testing.T, policy []liveRule, deny ...map[string]any) (owner,
 		t.Fatal(err)
 	}
 	text := string(doc)
-	if _, err := owner.s3.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &name, Policy: &text}); err != nil {
+	if _, err := owner.s3.PutBucketPolicy(t.Context(),
+		&s3.PutBucketPolicyInput{Bucket: &name, Policy: &text}); err != nil {
 		t.Fatal(err)
 	}
 	return owner, client
@@ -100,27 +102,32 @@ func TestLiveMay(t *testing.T) {
 			ctx := t.Context()
 			for _, prefix := range []string{"Delivery/", "Submissions/"} {
 				there := prefix + "there"
-				if _, err := owner.Put(ctx, there, bytes.NewReader([]byte("owner's")), 7, nil, Condition{}); err != nil {
+				if _, err := owner.Put(ctx, there, bytes.NewReader([]byte("owner's")),
+					7, nil, Condition{}); err != nil {
 					t.Fatal(err)
 				}
 				before := fmt.Sprint(listAll(t, owner, ListInput{}).Objects)
 				mayList := c.Rights().MayList(ctx, prefix)
 				mayGet := c.Rights().MayGet(ctx, prefix, mayList)
 				left, mayPut := c.Rights().MayPut(ctx, prefix, Upload{})
-				mayDelete, mayAbort, mayACL := c.Rights().MayDelete(ctx, prefix), c.Rights().MayAbort(ctx, prefix), c.Rights().MayPutACL(ctx, prefix, mayList)
+				mayDelete, mayAbort, mayACL := c.Rights().MayDelete(ctx, prefix),
+					c.Rights().MayAbort(ctx, prefix), c.Rights().MayPutACL(ctx, prefix, mayList)
 				if left.ID != "" {
 					t.Errorf("%s: an upload is left: %+v", prefix, left)
 				}
 				if after := fmt.Sprint(listAll(t, owner, ListInput{}).Objects); after != before {
 					t.Errorf("%s: probing has changed %s to %s", prefix, before, after)
 				}
-				if out, err := owner.s3.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &owner.bucket}); err != nil || len(out.Uploads) > 0 {
+				if out, err := owner.s3.ListMultipartUploads(ctx,
+					&s3.ListMultipartUploadsInput{Bucket: &owner.bucket}); err != nil ||
+					len(out.Uploads) > 0 {
 					t.Errorf("%s: uploads after probing: %+v, %v", prefix, out, err)
 				}
 
 				_, list := c.List(ctx, ListInput{Prefix: prefix, Delimiter: "/"})
 				_, get := c.Head(ctx, there)
-				_, put := c.Put(ctx, prefix+"new", bytes.NewReader([]byte("client's")), 8, nil, Condition{IfNoneMatch: true})
+				_, put := c.Put(ctx, prefix+"new", bytes.NewReader([]byte("client's")),
+					8, nil, Condition{IfNoneMatch: true})
 				up, create := c.CreateUpload(ctx, prefix+"multipart", nil)
 				acl := c.Ownership().GrantOwner(ctx, there)
 				remove := c.Delete(ctx, there, Condition{})
@@ -132,12 +139,15 @@ func TestLiveMay(t *testing.T) {
 					{"multipart", mayPut, create}, {"delete", mayDelete, remove}, {"ACL", mayACL, acl},
 				} {
 					switch {
-					case errors.Is(op.says, ErrUnknown) && (op.name == "get" || op.name == "ACL") && mayList != nil:
+					case errors.Is(op.says, ErrUnknown) &&
+						(op.name == "get" || op.name == "ACL") && mayList != nil:
 					case errors.Is(op.says, ErrUnknown) && op.name == "ACL" && rgw:
 					// Nothing named its version.
 					case errors.Is(op.says, ErrUnknown) && op.name == "delete" && rgw && get != nil:
-					case op.says == nil != (op.does == nil), op.says != nil && !errors.Is(op.says, Denied):
-						t.Errorf("%s %s: the probe says %v, the operation %v", prefix, op.name, op.says, op.does)
+					case op.says == nil != (op.does == nil),
+						op.says != nil && !errors.Is(op.says, Denied):
+						t.Errorf("%s %s: the probe says %v, the operation %v", prefix,
+							op.name, op.says, op.does)
 					}
 				}
 				if create == nil {
@@ -160,7 +170,8 @@ func TestLiveMayDemandsACL(t *testing.T) {
 	if _, err := c.Rights().MayPut(t.Context(), "Delivery/", Upload{}); err != nil {
 		t.Errorf("MayPut = %v, want nil", err)
 	}
-	if _, err := c.Put(t.Context(), "Delivery/new", bytes.NewReader(nil), 0, nil, Condition{}); err != nil {
+	if _, err := c.Put(t.Context(), "Delivery/new", bytes.NewReader(nil), 0, nil,
+		Condition{}); err != nil {
 		t.Errorf("Put = %v, want nil", err)
 	}
 	if _, err := c.Rights().MayPut(t.Context(), "Submissions/", Upload{}); !errors.Is(err, Denied) {

@@ -19,12 +19,14 @@ type headerSetter struct{ name, value string }
 func (h headerSetter) ID() string { return "s3share:header:" + h.name }
 
 // HandleBuild sets the header.
-func (h headerSetter) HandleBuild(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (
+func (h headerSetter) HandleBuild(ctx context.Context, in middleware.BuildInput,
+	next middleware.BuildHandler) (
 	middleware.BuildOutput, middleware.Metadata, error,
 ) {
 	req, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
-		return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("request of type %T", in.Request)
+		return middleware.BuildOutput{}, middleware.Metadata{},
+			fmt.Errorf("request of type %T", in.Request)
 	}
 	req.Header.Set(h.name, h.value)
 	return next.HandleBuild(ctx, in)
@@ -53,7 +55,8 @@ func serverTime(m middleware.Metadata) time.Time {
 func setHeader(name, value string) func(*s3.Options) {
 	return func(o *s3.Options) {
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			return stack.Build.Add(headerSetter{http.CanonicalHeaderKey(name), value}, middleware.After)
+			return stack.Build.Add(headerSetter{http.CanonicalHeaderKey(name), value},
+				middleware.After)
 		})
 	}
 }

@@ -53,7 +53,8 @@ func (c *Client) CreateUpload(ctx context.Context, key string, h *Header) (Uploa
 			// A checksum of the whole object, not one of its parts' checksums: both
 			// parties can compare it with their file, and a later copy of a range
 			// of the object does not inherit one that no part can have.
-			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
+			in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32,
+				types.ChecksumTypeFullObject
 		}
 		out, err := c.s3.CreateMultipartUpload(ctx, in, h.toCreate(in)...)
 		if err != nil {
@@ -112,7 +113,9 @@ func (c *Client) confirmETag(ctx context.Context, up Upload, told string) string
 		return told
 	}
 	if told != "" && c.quirks.completeETag.result.Swap(probeIgnored) != probeIgnored {
-		c.log.Warn("this server does not tell the ETag of an upload that is complete; a HEAD follows each", "told", told, "is", now.ETag)
+		c.log.Warn(
+			"this server does not tell the ETag of an upload that is complete; a HEAD follows each",
+			"told", told, "is", now.ETag)
 	}
 	return now.ETag
 }
@@ -135,7 +138,8 @@ func (h *Header) toCreate(in *s3.CreateMultipartUploadInput) []func(*s3.Options)
 // UploadPart sends body's first size bytes, from where it stands, as part n;
 // a part that is sent again replaces the one before. The body is read as Put's is.
 // NotExist: there is no such upload (any more).
-func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker, size int64) (Part, error) {
+func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker,
+	size int64) (Part, error) {
 	const op = "UploadPart"
 	s, sum, err := c.prepare(ctx, op, up.Key, body, size)
 	if err != nil {
@@ -144,7 +148,8 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 	var part Part
 	send := func(on, signed bool) error {
 		in := &s3.UploadPartInput{
-			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID, PartNumber: &n, Body: s, ContentLength: &size,
+			Bucket: &c.bucket, Key: &up.Key, UploadId: &up.ID,
+			PartNumber: &n, Body: s, ContentLength: &size,
 		}
 		part = Part{Number: n, Size: size}
 		if on {
@@ -167,7 +172,8 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 		return nil
 	}
 	err = c.withChecksum(func(on bool) error {
-		return c.payloads.send(up.Key, Condition{}, func(signed bool) error { return send(on, signed) })
+		return c.payloads.send(up.Key, Condition{},
+			func(signed bool) error { return send(on, signed) })
 	})
 	return part, err
 }
@@ -176,9 +182,11 @@ func (c *Client) UploadPart(ctx context.Context, up Upload, n int32, body io.Rea
 // may come in any order. The Object's ETag is "" only where the server does not
 // tell it and may not be asked. NotExist: there is no such upload, which after a lost
 // reply may mean that it is complete already.
-func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int64, cond Condition) (Object, error) {
+func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int64,
+	cond Condition) (Object, error) {
 	const op = "CompleteMultipartUpload"
-	parts = slices.SortedFunc(slices.Values(parts), func(a, b Part) int { return int(a.Number) - int(b.Number) })
+	parts = slices.SortedFunc(slices.Values(parts),
+		func(a, b Part) int { return int(a.Number) - int(b.Number) })
 	sums := up.CRC32 || !slices.ContainsFunc(parts, func(p Part) bool { return p.CRC32 == "" })
 	var obj Object
 	complete := func(cond Condition, sums bool) error {
@@ -201,7 +209,8 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 		}
 		return nil
 	}
-	w := conditional{op: op, key: up.Key, probes: &c.quirks.complete, absentUse: probeAfterUses, matchUse: probeAfterUses}
+	w := conditional{op: op, key: up.Key, probes: &c.quirks.complete, absentUse: probeAfterUses,
+		matchUse: probeAfterUses}
 	w.send = func(cond Condition) error {
 		if !sums || c.quirks.noPartSums.Load() {
 			return complete(cond, false)
@@ -218,7 +227,8 @@ func (c *Client) Complete(ctx context.Context, up Upload, parts []Part, size int
 			return err
 		}
 		if codeOf(err) == "MalformedXML" && c.quirks.noPartSums.CompareAndSwap(false, true) {
-			c.log.Warn("this server refuses the checksums of parts; an upload is completed by their ETags alone", "reply", err)
+			c.log.Warn(
+				"this server refuses the checksums of parts; an upload is completed by their ETags alone", "reply", err)
 		}
 		return afterAttempt(err, again)
 	}

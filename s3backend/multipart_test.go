@@ -48,7 +48,8 @@ func TestUnconfirmed(t *testing.T) {
 			var err error
 			switch tt.op {
 			case "complete":
-				obj, err = c.Complete(t.Context(), Upload{Key: "k", ID: "u"}, []Part{{Number: 1, ETag: "p"}}, 5, Condition{})
+				obj, err = c.Complete(t.Context(), Upload{Key: "k", ID: "u"},
+					[]Part{{Number: 1, ETag: "p"}}, 5, Condition{})
 			default:
 				err = (step{call: tt.op}).run(t, c)
 			}
@@ -102,7 +103,8 @@ func TestCompleteParts(t *testing.T) {
 			}))
 			given := slices.Clone(tt.parts)
 			tt.up.Key, tt.up.ID = "k", "u"
-			if _, err := c.Complete(t.Context(), tt.up, tt.parts, 9, Condition{}); !errors.Is(err, tt.err) {
+			if _, err := c.Complete(t.Context(), tt.up, tt.parts,
+				9, Condition{}); !errors.Is(err, tt.err) {
 				t.Errorf("Complete: %v, want %v", err, tt.err)
 			}
 			if !slices.Equal(got, tt.want) {
@@ -121,7 +123,8 @@ func TestAbort(t *testing.T) {
 		code   string
 		want   error
 	}{{204, "", nil}, {404, "NoSuchUpload", nil}, {403, "AccessDenied", Denied}} {
-		c := once(against(t, func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
+		c := once(against(t,
+			func(w http.ResponseWriter, r *http.Request) { refuse(w, tt.status, tt.code) }))
 		if err := c.Abort(t.Context(), Upload{Key: "k", ID: "u"}); !errors.Is(err, tt.want) {
 			t.Errorf("Abort answered %d %s: %v, want %v", tt.status, tt.code, err, tt.want)
 		}
@@ -136,7 +139,8 @@ func TestPartSize(t *testing.T) {
 		{MaxPartSize * int64(MaxParts), copyPartSize, MaxPartSize},
 		{MaxPartSize*int64(MaxParts) + 1, copyPartSize, 0},
 	} {
-		if got, err := partSize(tt.size, tt.least); got != tt.want || (err != nil) != (tt.want == 0) {
+		if got, err := partSize(tt.size, tt.least); got != tt.want ||
+			(err != nil) != (tt.want == 0) {
 			t.Errorf("partSize(%d) = %d, %v, want %d", tt.size, got, err, tt.want)
 		}
 	}
@@ -145,7 +149,8 @@ func TestPartSize(t *testing.T) {
 // TestCopyLarge: the ranges tile the source; and a failure or a caller who
 // leaves aborts the upload and tells the one reason.
 func TestCopyLarge(t *testing.T) {
-	src := Object{Key: "s", ETag: "e", Size: 6<<30 + 1, Header: &Header{ContentType: "a/b", TagCount: 1}}
+	src := Object{Key: "s", ETag: "e", Size: 6<<30 + 1,
+		Header: &Header{ContentType: "a/b", TagCount: 1}}
 	for _, tt := range []struct {
 		name   string
 		failAt string // a part number, "complete", or "leave"

@@ -22,7 +22,9 @@ func TestOpen(t *testing.T) {
 	}
 	code := func(c string) string { return "<Error><Code>" + c + "</Code></Error>" }
 	s3 := map[string]string{"X-Amz-Request-Id": "R"}
-	in := func(region string) map[string]string { return map[string]string{"X-Amz-Bucket-Region": region} }
+	in := func(region string) map[string]string {
+		return map[string]string{"X-Amz-Bucket-Region": region}
+	}
 	for _, tt := range []struct {
 		name   string
 		region string
@@ -52,23 +54,25 @@ func TestOpen(t *testing.T) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "id")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 			var log []string
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				log = append(log, r.Method)
-				reply := tt.head
-				if r.Method == "GET" {
-					reply = tt.list
-				}
-				for k, v := range reply.header {
-					if v == "r" {
-						v = strings.Repeat("r", len(log))
+			srv := httptest.NewServer(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					log = append(log, r.Method)
+					reply := tt.head
+					if r.Method == "GET" {
+						reply = tt.list
 					}
-					w.Header().Set(k, v)
-				}
-				w.WriteHeader(reply.status)
-				io.WriteString(w, reply.body)
-			}))
+					for k, v := range reply.header {
+						if v == "r" {
+							v = strings.Repeat("r", len(log))
+						}
+						w.Header().Set(k, v)
+					}
+					w.WriteHeader(reply.status)
+					io.WriteString(w, reply.body)
+				}))
 			defer srv.Close()
-			c, err := Open(t.Context(), Config{Bucket: "bkt", Region: tt.region, Endpoint: srv.URL, Attempts: 1})
+			c, err := Open(t.Context(),
+				Config{Bucket: "bkt", Region: tt.region, Endpoint: srv.URL, Attempts: 1})
 			if !errors.Is(err, tt.want) || err != nil && !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("Open = %v, want %v with %q", err, tt.want, tt.words)
 			}
@@ -107,7 +111,8 @@ func TestRegionFound(t *testing.T) {
 	}
 	want := []string{"us-east-1", "eu-central-1", "eu-central-1"}
 	if !slices.Equal(signed, want) || c.Region() != "eu-central-1" || !c.notAWS {
-		t.Errorf("signed for %q, Region() = %q, custom %v, want %q", signed, c.Region(), c.notAWS, want)
+		t.Errorf("signed for %q, Region() = %q, custom %v, want %q",
+			signed, c.Region(), c.notAWS, want)
 	}
 }
 
@@ -126,19 +131,21 @@ func TestOpenWrongOwner(t *testing.T) {
 			isolate(t)
 			t.Setenv("AWS_ACCESS_KEY_ID", "id")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("X-Amz-Request-Id", "R")
-				if r.Header.Get("X-Amz-Expected-Bucket-Owner") == "111122223333" {
-					w.WriteHeader(http.StatusForbidden)
-					return
-				}
-				if r.Method != "HEAD" {
-					t.Errorf("%s was sent without the expected owner", r.Method)
-				}
-				w.WriteHeader(tt.status)
-			}))
+			srv := httptest.NewServer(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("X-Amz-Request-Id", "R")
+					if r.Header.Get("X-Amz-Expected-Bucket-Owner") == "111122223333" {
+						w.WriteHeader(http.StatusForbidden)
+						return
+					}
+					if r.Method != "HEAD" {
+						t.Errorf("%s was sent without the expected owner", r.Method)
+					}
+					w.WriteHeader(tt.status)
+				}))
 			defer srv.Close()
-			_, err := Open(t.Context(), Config{Bucket: "bkt", Endpoint: srv.URL, ExpectedOwner: "111122223333"})
+			_, err := Open(t.Context(),
+				Config{Bucket: "bkt", Endpoint: srv.URL, ExpectedOwner: "111122223333"})
 			if !errors.Is(err, tt.want) {
 				t.Errorf("Open = %v, want %v", err, tt.want)
 			}
@@ -249,7 +256,8 @@ func TestStyle(t *testing.T) {
 		if err != nil {
 			t.Errorf("%q: %v", tt.endpoint, err)
 		} else if got := c.s3.Options().UsePathStyle; got != tt.want || c.notAWS != tt.custom {
-			t.Errorf("%q: path style %v, custom %v, want %v, %v", tt.endpoint, got, c.notAWS, tt.want, tt.custom)
+			t.Errorf("%q: path style %v, custom %v, want %v, %v", tt.endpoint, got,
+				c.notAWS, tt.want, tt.custom)
 		}
 	}
 }

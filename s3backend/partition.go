@@ -57,7 +57,8 @@ func hostPartition(host, region string) string {
 	for _, p := range partitions {
 		switch {
 		case p.domain != firstDomain && strings.HasSuffix(host, "."+p.domain),
-			p.domain == firstDomain && (strings.Contains(host, "."+p.regions) || strings.Contains(host, "s3-"+p.regions)):
+			p.domain == firstDomain &&
+				(strings.Contains(host, "."+p.regions) || strings.Contains(host, "s3-"+p.regions)):
 			return p.name
 		}
 	}

@@ -23,7 +23,8 @@ func TestPartitions(t *testing.T) {
 			t.Errorf("%s is not AWS's", host)
 		}
 	}
-	for _, host := range []string{"localhost", "127.0.0.1", "s3.example.com", "amazonaws.com.example.com", "notamazonaws.com"} {
+	for _, host := range []string{"localhost", "127.0.0.1", "s3.example.com",
+		"amazonaws.com.example.com", "notamazonaws.com"} {
 		if isAWSHost(host) {
 			t.Errorf("%s is AWS's", host)
 		}

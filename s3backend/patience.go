@@ -119,14 +119,17 @@ func (p *timeLimit) end() {
 
 // unlimitedOperations carry bytes, or have S3 copy them, and take as long as those take.
 var unlimitedOperations = map[string]bool{
-	"GetObject": true, "PutObject": true, "UploadPart": true, "UploadPartCopy": true, "CopyObject": true,
-	"CompleteMultipartUpload": true, "DeleteObjects": true, "GetObjectAnnotation": true, "PutObjectAnnotation": true,
+	"GetObject": true, "PutObject": true, "UploadPart": true,
+	"UploadPartCopy": true, "CopyObject": true,
+	"CompleteMultipartUpload": true, "DeleteObjects": true, "GetObjectAnnotation": true,
+	"PutObjectAnnotation": true,
 }
 
 // limitTime limits the time of every request of the SDK that is not in unlimitedOperations.
 func (w *waiting) limitTime(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:limitTime",
-		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+		func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler) (
 			middleware.InitializeOutput, middleware.Metadata, error,
 		) {
 			if unlimitedOperations[awsmiddleware.GetOperationName(ctx)] {

@@ -78,7 +78,8 @@ func TestAReplyThatDribblesIsGivenUp(t *testing.T) {
 			}
 		}), 200*time.Millisecond)
 		for name, call := range calls(t, c) {
-			if name == "Head" || name == "Delete" && status != 403 || name == "Get" && status == 200 {
+			if name == "Head" || name == "Delete" && status != 403 ||
+				name == "Get" && status == 200 {
 				continue // its reply has no body, or is refused at once
 			}
 			c.waiting.away = outage{}
@@ -129,7 +130,8 @@ func TestRepliesHaveAnEnd(t *testing.T) {
 			}
 		}))
 		for name, call := range calls(t, c) {
-			if name == "Head" || name == "Delete" && status == 200 || name == "Get" && status == 200 {
+			if name == "Head" || name == "Delete" && status == 200 ||
+				name == "Get" && status == 200 {
 				continue // nothing is read of it
 			}
 			if err := call(); !isKind(err, Other) && !isKind(err, Denied) {
@@ -172,10 +174,12 @@ func TestWhileS3IsAwayNobodyWaitsLong(t *testing.T) {
 
 // TestTheCallersEndIsNoStall: who gives up says nothing about S3.
 func TestTheCallersEndIsNoStall(t *testing.T) {
-	c := hurry(against(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), time.Minute)
+	c := hurry(against(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+		time.Minute)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if _, err := c.List(ctx, ListInput{}); !errors.Is(err, context.Canceled) || errors.Is(err, errStalled) {
+	if _, err := c.List(ctx, ListInput{}); !errors.Is(err, context.Canceled) ||
+		errors.Is(err, errStalled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
 	}
 	if _, short := c.waiting.away.limit(time.Minute); short {

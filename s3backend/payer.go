@@ -23,7 +23,8 @@ func (e *endpoint) agreeToPay(stack *middleware.Stack) error {
 	if !e.payer {
 		return nil
 	}
-	return stack.Build.Add(headerSetter{requestPayer, string(types.RequestPayerRequester)}, middleware.After)
+	return stack.Build.Add(headerSetter{requestPayer, string(types.RequestPayerRequester)},
+		middleware.After)
 }
 
 // checkPayer finds out whether a listing was refused only because we do not agree to pay:
@@ -34,7 +35,8 @@ func (o *opening) checkPayer(ctx context.Context) error {
 	}
 	one := int32(1)
 	_, err := o.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &o.bucket, Prefix: opt(o.prefix), MaxKeys: &one, RequestPayer: types.RequestPayerRequester,
+		Bucket: &o.bucket, Prefix: opt(o.prefix), MaxKeys: &one,
+		RequestPayer: types.RequestPayerRequester,
 	})
 	if err != nil {
 		return nil // no wiser

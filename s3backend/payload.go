@@ -84,7 +84,9 @@ func (p *payloads) send(key string, cond Condition, send func(signed bool) error
 	}
 	again := send(true)
 	if p.note(kind, again) {
-		p.log.Info("the policy refuses uploads whose body is not signed; all are signed from now on", "refusal", err)
+		p.log.Info(
+			"the policy refuses uploads whose body is not signed; all are signed from now on",
+			"refusal", err)
 	}
 	if errors.Is(again, Denied) {
 		return err
@@ -106,7 +108,8 @@ func payload(sum string) func(*s3.Options) {
 		}
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("s3share:payload",
-				func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+				func(ctx context.Context, in middleware.InitializeInput,
+					next middleware.InitializeHandler) (
 					middleware.InitializeOutput, middleware.Metadata, error,
 				) {
 					return next.HandleInitialize(v4.SetPayloadHash(ctx, sum), in)

@@ -22,15 +22,18 @@ type uploading struct {
 
 var uploads = []uploading{
 	{"put", func(t *testing.T, c *Client, body string) error {
-		_, err := c.Put(t.Context(), "Delivery/k", strings.NewReader(body), int64(len(body)), nil, Condition{IfNoneMatch: true})
+		_, err := c.Put(t.Context(), "Delivery/k", strings.NewReader(body), int64(len(body)),
+			nil, Condition{IfNoneMatch: true})
 		return err
 	}},
 	{"put over", func(t *testing.T, c *Client, body string) error {
-		_, err := c.Put(t.Context(), "Delivery/k", strings.NewReader(body), int64(len(body)), nil, Condition{IfMatch: "e"})
+		_, err := c.Put(t.Context(), "Delivery/k", strings.NewReader(body), int64(len(body)),
+			nil, Condition{IfMatch: "e"})
 		return err
 	}},
 	{"part", func(t *testing.T, c *Client, body string) error {
-		_, err := c.UploadPart(t.Context(), Upload{Key: "Delivery/k", ID: "u"}, 1, strings.NewReader(body), int64(len(body)))
+		_, err := c.UploadPart(t.Context(), Upload{Key: "Delivery/k", ID: "u"}, 1,
+			strings.NewReader(body), int64(len(body)))
 		return err
 	}},
 	{"summed part", func(t *testing.T, c *Client, body string) error {
@@ -78,13 +81,16 @@ func TestBodyIsSignedWhereThePolicyDemandsIt(t *testing.T) {
 			for _, u := range append([]uploading{first}, uploads...) {
 				for _, size := range []int{0, 1, 4096, 300 << 10} {
 					if err := u.send(t, c, strings.Repeat("x", size)); err != nil {
-						t.Errorf("round %d: %s of %d bytes, begun with %s: %v", round, u.name, size, first.name, err)
+						t.Errorf("round %d: %s of %d bytes, begun with %s: %v", round,
+							u.name, size, first.name, err)
 					}
 				}
 			}
 		}
 		if s.refused != 1 || len(s.wrong) > 0 {
-			t.Errorf("begun with %s: %d requests were refused, want 1; other bodies than signed: %q", first.name, s.refused, s.wrong)
+			t.Errorf(
+				"begun with %s: %d requests were refused, want 1; other bodies than signed: %q",
+				first.name, s.refused, s.wrong)
 		}
 	}
 }

@@ -30,7 +30,8 @@ var ErrACLsOff = errors.New("the bucket's ACLs are off")
 
 // ErrACLRefused is the reason of a Denied error if an upload would be allowed but for the ACL that
 // each of ours carries: s3:PutObjectAcl is not granted for it, or a condition refuses it.
-var ErrACLRefused = errors.New("it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
+var ErrACLRefused = errors.New(
+	"it is refused for the ACL that lets the bucket's owner read it (s3:PutObjectAcl)")
 
 // Rights finds out what the policy grants, by requests that make and change no object.
 type Rights struct{ c *Client }
@@ -91,7 +92,8 @@ func (r Rights) mayGetSome(ctx context.Context, prefix string) error {
 		if own && len(page.Objects) > 1 {
 			continue
 		}
-		if read[o.Owner] || tried[o.Owner] == maxTries || tried[o.Owner] == 0 && len(tried) == maxOwners {
+		if read[o.Owner] || tried[o.Owner] == maxTries ||
+			tried[o.Owner] == 0 && len(tried) == maxOwners {
 			continue
 		}
 		tried[o.Owner]++
@@ -139,7 +141,8 @@ const (
 func (r Rights) readByte(ctx context.Context, key string) error {
 	const op = "GetObject"
 	first := "bytes=0-0"
-	out, err := r.c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.c.bucket, Key: &key, Range: &first})
+	out, err := r.c.s3.GetObject(ctx,
+		&s3.GetObjectInput{Bucket: &r.c.bucket, Key: &key, Range: &first})
 	if err != nil {
 		err = wrapError(ctx, op, key, err)
 		if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
@@ -160,7 +163,8 @@ func (r Rights) readByte(ctx context.Context, key string) error {
 //
 // AWS asks for the permission to send the ACL, which no part carries, when an upload
 // begins: so there one is begun in any case. ErrACLRefused where it is the ACL alone.
-func (r Rights) MayPut(ctx context.Context, prefix string, earlier Upload) (left Upload, err error) {
+func (r Rights) MayPut(ctx context.Context,
+	prefix string, earlier Upload) (left Upload, err error) {
 	if r.c.notAWS {
 		err = r.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload})
 		if !errors.Is(err, Denied) {
@@ -182,7 +186,8 @@ func (r Rights) MayPut(ctx context.Context, prefix string, earlier Upload) (left
 	case r.c.notAWS && r.c.isCeph(ctx):
 		// Ceph RGW 16 does not see the ACL of an upload that begins.
 		err = r.mayPutWrongMD5(ctx, prefix)
-	case !r.c.notAWS && !IsOfKey(err) && r.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload}) == nil:
+	case !r.c.notAWS && !IsOfKey(err) &&
+		r.mayPutPart(ctx, Upload{Key: randomKey(prefix), ID: noUpload}) == nil:
 		err = errors.Join(ErrACLRefused, err)
 	}
 	return try.Leftover, err
@@ -194,7 +199,8 @@ func (r Rights) mayPutWrongMD5(ctx context.Context, prefix string) error {
 	const op = "PutObject"
 	key, size, sum := randomKey(prefix), int64(1), "AAAAAAAAAAAAAAAAAAAAAA=="
 	_, err := r.c.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &r.c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}), ContentLength: &size, ContentMD5: &sum,
+		Bucket: &r.c.bucket, Key: &key, Body: bytes.NewReader([]byte{0}),
+		ContentLength: &size, ContentMD5: &sum,
 	}, payload(""))
 	if err = wrapError(ctx, op, key, err); codeOf(err) == "BadDigest" {
 		return nil
@@ -213,7 +219,8 @@ func (r Rights) mayPutPart(ctx context.Context, up Upload) error {
 	if !r.c.notAWS { // a bucket with Object Lock may want one before all else
 		in.ChecksumCRC32 = opt(FormatCRC32(0))
 	}
-	_, err := r.c.s3.UploadPart(ctx, in, payload(emptySum)) // a policy may refuse what is not signed
+	// a policy may refuse what is not signed
+	_, err := r.c.s3.UploadPart(ctx, in, payload(emptySum))
 	if err = wrapError(ctx, op, up.Key, err); isGone(err) {
 		return nil
 	}
@@ -237,12 +244,14 @@ func (r Rights) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, er
 	key := randomKey(prefix)
 	ctx, release := outlive(ctx, createGrace)
 	defer release()
-	out, err := r.c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &r.c.bucket, Key: &key})
+	out, err := r.c.s3.CreateMultipartUpload(ctx,
+		&s3.CreateMultipartUploadInput{Bucket: &r.c.bucket, Key: &key})
 	if err != nil {
 		return UploadProbe{}, wrapError(ctx, op, key, err)
 	}
 	up := Upload{Key: key, ID: val(out.UploadId)}
-	t := UploadProbe{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId), AbortDate: val(out.AbortDate)}
+	t := UploadProbe{Encryption: string(out.ServerSideEncryption), KMSKey: val(out.SSEKMSKeyId),
+		AbortDate: val(out.AbortDate)}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if t.Abort = r.c.Abort(late, up); t.Abort != nil {
@@ -256,7 +265,8 @@ func (r Rights) ProbeUpload(ctx context.Context, prefix string) (UploadProbe, er
 func (r Rights) MayAbort(ctx context.Context, prefix string) error {
 	const op = "AbortMultipartUpload"
 	key, id := randomKey(prefix), noUpload
-	_, err := r.c.s3.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &r.c.bucket, Key: &key, UploadId: &id})
+	_, err := r.c.s3.AbortMultipartUpload(ctx,
+		&s3.AbortMultipartUploadInput{Bucket: &r.c.bucket, Key: &key, UploadId: &id})
 	if err = wrapError(ctx, op, key, err); isGone(err) {
 		return nil
 	}
@@ -276,7 +286,8 @@ func (r Rights) MayDelete(ctx context.Context, prefix string) error {
 		return ErrUnknown
 	}
 	key, etag := randomKey(prefix), strconv.Quote(noETag)
-	_, err := r.c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &r.c.bucket, Key: &key, IfMatch: &etag})
+	_, err := r.c.s3.DeleteObject(ctx,
+		&s3.DeleteObjectInput{Bucket: &r.c.bucket, Key: &key, IfMatch: &etag})
 	err = wrapError(ctx, op, key, err)
 	if isGone(err) || isUnmet(err) {
 		return nil
@@ -288,7 +299,8 @@ func (r Rights) MayDelete(ctx context.Context, prefix string) error {
 // have version IDs.
 func (r Rights) mayKeepVersions(ctx context.Context, prefix string) bool {
 	if !r.c.versions.known() {
-		if page, err := r.c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil && len(page.Objects) == 1 {
+		if page, err := r.c.List(ctx, ListInput{Prefix: prefix, Max: 1}); err == nil &&
+			len(page.Objects) == 1 {
 			_, _ = r.c.Head(ctx, page.Objects[0].Key) // notes the version ID
 		}
 	}

@@ -26,27 +26,36 @@ func TestMay(t *testing.T) {
 					refuse(w, 403, "AccessDenied")
 					return
 				}
-				w.Write([]byte("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
+				w.Write(
+					[]byte(
+						"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
 			default:
 				w.WriteHeader(http.StatusNoContent)
 			}
 		}, mayPut, nil},
 		{"both refused", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "AccessDenied") }, mayPut, Denied},
 		{"login", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "ExpiredToken") }, mayPut, BadLogin},
-		{"a key that is not there, on no known server", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Has("list-type") {
-				w.Write([]byte("<ListBucketResult><Name>bkt</Name></ListBucketResult>"))
-				return
-			}
-			refuse(w, 404, "NoSuchKey")
-		}, func(c *Client) error { return c.Rights().MayGet(t.Context(), "Delivery/", nil) }, ErrUnknown},
+		{"a key that is not there, on no known server",
+			func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Has("list-type") {
+					w.Write([]byte("<ListBucketResult><Name>bkt</Name></ListBucketResult>"))
+					return
+				}
+				refuse(w, 404, "NoSuchKey")
+			}, func(c *Client) error {
+				return c.Rights().MayGet(t.Context(), "Delivery/", nil)
+			}, ErrUnknown},
 		{"refused to who may not list", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 403, "AccessDenied") },
-			func(c *Client) error { return c.Rights().MayGet(t.Context(), "Delivery/", Denied) }, ErrUnknown},
+			func(c *Client) error {
+				return c.Rights().MayGet(t.Context(), "Delivery/", Denied)
+			}, ErrUnknown},
 		{"PutObjectAcl on no known server", func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
 				t.Error("PutObjectAcl was sent, which may be taken for an upload")
 			}
-		}, func(c *Client) error { return c.Rights().MayPutACL(t.Context(), "Delivery/", nil) }, ErrUnknown},
+		}, func(c *Client) error {
+			return c.Rights().MayPutACL(t.Context(), "Delivery/", nil)
+		}, ErrUnknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.probe(once(against(t, tt.answer))); !errors.Is(err, tt.want) {
@@ -67,7 +76,9 @@ func TestMayPutLeaves(t *testing.T) {
 	c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.RawQuery, "uploads=") || r.URL.Query().Has("uploads") {
 			begun++
-			w.Write([]byte("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
+			w.Write(
+				[]byte(
+					"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
 			return
 		}
 		refuse(w, 403, "AccessDenied")
@@ -76,7 +87,8 @@ func TestMayPutLeaves(t *testing.T) {
 	if err != nil || left.ID != "u" {
 		t.Fatalf("MayPut = %+v, %v, want the upload that is left", left, err)
 	}
-	if again, err := c.Rights().MayPut(context.Background(), "Delivery/", left); !errors.Is(err, ErrUnknown) || again != left {
+	if again, err := c.Rights().MayPut(context.Background(), "Delivery/", left); !errors.Is(err,
+		ErrUnknown) || again != left {
 		t.Errorf("MayPut again = %+v, %v, want the same upload and ErrUnknown", again, err)
 	}
 	if begun != 1 {
@@ -91,7 +103,8 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		text := "<ListBucketResult><Name>bkt</Name>"
 		for _, o := range objects {
 			owner, name, _ := strings.Cut(o, "/")
-			text += "<Contents><Key>Delivery/" + name + "</Key><Size>5</Size><Owner><ID>" + owner + "</ID></Owner></Contents>"
+			text += "<Contents><Key>Delivery/" + name + "</Key><Size>5</Size><Owner><ID>" +
+				owner + "</ID></Owner></Contents>"
 		}
 		return text + "</ListBucketResult>"
 	}
@@ -112,7 +125,8 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 		{name: "nothing is there, and it may be read", list: list(), missing: "NoSuchKey", want: nil, refusals: 1},
 		{name: "one of many is not scanned yet", list: list("o/new", "o/old"), refuses: map[string]string{"new": "AccessDenied"}, want: nil, refusals: 1},
 		{name: "none of one owner's may be read, our own may", list: list("me/f", "o/g", "o/h"),
-			refuses: map[string]string{"g": "AccessDenied", "h": "AccessDenied"}, want: Denied, refusals: 3},
+			refuses: map[string]string{"g": "AccessDenied",
+				"h": "AccessDenied"}, want: Denied, refusals: 3},
 		{name: "all is archived", list: list("o/f"), refuses: map[string]string{"f": "InvalidObjectState"}, want: nil, refusals: 1},
 		{name: "the key is somebody's, and another object is not", list: list("o/f", "o/g"), refuses: map[string]string{"f": "InvalidRequest"}, want: nil, refusals: 1},
 		{name: "to the bucket's owner only ACLs are closed", list: list("c/f", "me/g"), refuses: map[string]string{"f": "AccessDenied"}, owner: true, want: nil, refusals: 2},
@@ -142,7 +156,9 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 					return
 				}
 				refusals++
-				refuse(w, map[string]int{"NoSuchKey": 404, "InvalidRequest": 400}[code]+map[bool]int{true: 403}[code == "AccessDenied" || code == "InvalidObjectState"], code)
+				refuse(w, map[string]int{"NoSuchKey": 404,
+					"InvalidRequest": 400}[code]+map[bool]int{true: 403}[code == "AccessDenied" ||
+					code == "InvalidObjectState"], code)
 			}))
 			c.notAWS = tt.versity
 			if tt.versity {
@@ -153,7 +169,8 @@ func TestMayGetByWhatIsThere(t *testing.T) {
 			if tt.list == "" {
 				mayList = Denied
 			}
-			if err := c.Rights().MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err, tt.want) || tt.want == Denied && errors.Is(err, ErrUnknown) {
+			if err := c.Rights().MayGet(t.Context(), "Delivery/", mayList); !errors.Is(err,
+				tt.want) || tt.want == Denied && errors.Is(err, ErrUnknown) {
 				t.Errorf("MayGet = %v, want %v", err, tt.want)
 			}
 			if refusals > tt.refusals {
@@ -183,21 +200,25 @@ func TestMayPutOnAWS(t *testing.T) {
 				requests++
 				switch {
 				case r.URL.Query().Has("uploads") && tt.begin == "":
-					w.Write([]byte("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
+					w.Write(
+						[]byte(
+							"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
 				case r.URL.Query().Has("uploads"):
 					refuse(w, 403, tt.begin)
 				case r.URL.Query().Has("partNumber"):
 					if r.Header.Get("X-Amz-Checksum-Crc32") != "AAAAAA==" {
 						t.Error("the part has no checksum, which Object Lock asks for")
 					}
-					refuse(w, map[string]int{"NoSuchUpload": 404, "AccessDenied": 403}[tt.part], tt.part)
+					refuse(w,
+						map[string]int{"NoSuchUpload": 404, "AccessDenied": 403}[tt.part], tt.part)
 				case r.Method == http.MethodDelete:
 					w.WriteHeader(http.StatusNoContent)
 				}
 			}))
 			c.notAWS = false
 			err := mayPut(c)
-			if !errors.Is(err, tt.want) || tt.want != nil && !errors.Is(err, BadLogin) && !errors.Is(err, Denied) {
+			if !errors.Is(err, tt.want) ||
+				tt.want != nil && !errors.Is(err, BadLogin) && !errors.Is(err, Denied) {
 				t.Errorf("MayPut = %v, want %v", err, tt.want)
 			}
 			if tt.not != nil && errors.Is(err, tt.not) {

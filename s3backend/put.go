@@ -21,7 +21,8 @@ const maxPut = 5 << 30
 // Errors: Stale where cond does not hold, TooLarge above 5 GiB. A Stale may
 // also follow an attempt whose reply was lost: then it is Ambiguous, and the
 // object may be ours.
-func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *Header, cond Condition,
+func (c *Client) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *Header, cond Condition,
 ) (Object, error) {
 	const op = "PutObject"
 	if size > maxPut {
@@ -62,10 +63,12 @@ type putRequest struct {
 }
 
 // putOnce sends one PutObject, with the checksum or without, its body signed or not.
-func (c *Client) putOnce(ctx context.Context, r putRequest, cond Condition, checksum, signed bool) (Object, error) {
+func (c *Client) putOnce(ctx context.Context, r putRequest, cond Condition, checksum,
+	signed bool) (Object, error) {
 	const op = "PutObject"
 	defer c.recentHeads.forget(r.key)
-	in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &r.key, Body: r.body, ContentLength: &r.body.size}
+	in := &s3.PutObjectInput{Bucket: &c.bucket, Key: &r.key,
+		Body: r.body, ContentLength: &r.body.size}
 	in.IfNoneMatch, in.IfMatch = cond.headers()
 	if checksum {
 		in.ChecksumCRC32 = opt(r.sum)
@@ -90,19 +93,23 @@ func (c *Client) putOnce(ctx context.Context, r putRequest, cond Condition, chec
 	if _, err := r.body.Seek(0, io.SeekStart); err != nil {
 		return Object{}, wrapError(ctx, op, r.key, err)
 	}
-	out, err := c.s3.PutObject(ctx, in, append(opts, payload(hash), c.direct.captureRoute(op, r.key), sdk.option)...)
+	out, err := c.s3.PutObject(ctx,
+		in, append(opts, payload(hash), c.direct.captureRoute(op, r.key), sdk.option)...)
 	if err != nil {
-		return Object{}, afterAttempt(sdk.first, missingIsStale(wrapError(ctx, op, r.key, err), cond))
+		return Object{}, afterAttempt(sdk.first,
+			missingIsStale(wrapError(ctx, op, r.key, err), cond))
 	}
 	c.versions.note(val(out.VersionId))
 	return Object{
 		Key: r.key, Size: r.body.size, ETag: unquote(out.ETag),
-		Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId), Class: classOf(r.header),
+		Modified: serverTime(out.ResultMetadata), Version: val(out.VersionId),
+		Class: classOf(r.header),
 	}, nil
 }
 
 // prepare bounds the body and sums it, unless this server wants no checksum.
-func (c *Client) prepare(ctx context.Context, op, key string, body io.ReadSeeker, size int64) (*sized, string, error) {
+func (c *Client) prepare(ctx context.Context, op, key string, body io.ReadSeeker,
+	size int64) (*sized, string, error) {
 	s, err := newSized(body, size)
 	if err != nil {
 		return nil, "", wrapError(ctx, op, key, err)

@@ -8,22 +8,27 @@ import (
 	"strings"
 )
 
-// ErrTagsRefused is the reason of a Denied error if an object cannot be copied because it has tags, or
-// may have some: whoever copies it needs to read and set them, whatever becomes of them.
-var ErrTagsRefused = errors.New("it has tags, or may have some, and the policy does not let them be copied (s3:GetObjectTagging, s3:PutObjectTagging)")
+// ErrTagsRefused is the reason of a Denied error if an object cannot be copied because it has tags,
+// or may have some: whoever copies it needs to read and set them, whatever becomes of them.
+var ErrTagsRefused = errors.New(
+	"it has tags, or may have some, and the policy does not let them be copied (s3:GetObjectTagging, s3:PutObjectTagging)")
 
-// ErrAnnotationsRefused is the reason of a Denied error if an object cannot be copied because it has
-// annotations, or may have some, that are not to be lost.
-var ErrAnnotationsRefused = errors.New("it has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectAnnotations, s3:GetObjectAnnotation, s3:PutObjectAnnotation)")
+// ErrAnnotationsRefused is the reason of a Denied error if an object cannot be copied because it
+// has annotations, or may have some, that are not to be lost.
+var ErrAnnotationsRefused = errors.New(
+	"it has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectAnnotations, s3:GetObjectAnnotation, s3:PutObjectAnnotation)")
 
-// ErrSourceRefused is the reason of a Denied error if what is to be copied may not even be looked at.
+// ErrSourceRefused is the reason of a Denied error if what is to be copied may not even be looked
+// at.
 var ErrSourceRefused = errors.New("what is to be copied may not be read")
 
 // ErrVersionTagsRefused is an ErrTagsRefused, and ErrVersionAnnotationsRefused an
 // ErrAnnotationsRefused, of an earlier version.
 var (
-	ErrVersionTagsRefused        error = &narrowed{ErrTagsRefused, "the version has tags, or may have some, and the policy does not let them be copied (s3:GetObjectVersionTagging, s3:PutObjectTagging)"}
-	ErrVersionAnnotationsRefused error = &narrowed{ErrAnnotationsRefused, "the version has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectVersionAnnotations, s3:GetObjectVersionAnnotation, s3:PutObjectAnnotation)"}
+	ErrVersionTagsRefused error = &narrowed{ErrTagsRefused,
+		"the version has tags, or may have some, and the policy does not let them be copied (s3:GetObjectVersionTagging, s3:PutObjectTagging)"}
+	ErrVersionAnnotationsRefused error = &narrowed{ErrAnnotationsRefused,
+		"the version has annotations, or may have some, and the policy does not let them be copied (s3:ListObjectVersionAnnotations, s3:GetObjectVersionAnnotation, s3:PutObjectAnnotation)"}
 )
 
 // narrowed is an error that is another one too, in words of its own.
@@ -36,10 +41,13 @@ func (e *narrowed) Error() string { return e.words }
 func (e *narrowed) Unwrap() error { return e.error }
 
 // ErrVersionRefused is the reason of a Denied error if an earlier version may not be read.
-var ErrVersionRefused = errors.New("the policy does not let this version be read (s3:GetObjectVersion)")
+var ErrVersionRefused = errors.New(
+	"the policy does not let this version be read (s3:GetObjectVersion)")
 
-// ErrVersionsRefused is the reason of a Denied error if the versions of an object may not be listed.
-var ErrVersionsRefused = errors.New("the policy does not let versions be listed (s3:ListBucketVersions)")
+// ErrVersionsRefused is the reason of a Denied error if the versions of an object may not be
+// listed.
+var ErrVersionsRefused = errors.New(
+	"the policy does not let versions be listed (s3:ListBucketVersions)")
 
 // ArchivedError is the reason of an Archived: where the object is, and how it is restored.
 type ArchivedError struct {
@@ -54,7 +62,8 @@ func (e *ArchivedError) Error() string {
 	if e.Class != "" {
 		in = " in the storage class " + e.Class
 	}
-	return fmt.Sprintf("%q is archived%s, and can be read once it is restored: %s", e.Key, in, e.Command())
+	return fmt.Sprintf("%q is archived%s, and can be read once it is restored: %s",
+		e.Key, in, e.Command())
 }
 
 // Command restores the object for some days, or for good where its class does not ask
@@ -69,13 +78,15 @@ func (e *ArchivedError) Command() string {
 	if e.Version != "" {
 		version = " --version-id " + shellWord(e.Version)
 	}
-	return fmt.Sprintf("aws s3api restore-object --bucket %s --key %s%s --restore-request %s", shellWord(e.Bucket), shellWord(e.Key), version, shellWord(request))
+	return fmt.Sprintf("aws s3api restore-object --bucket %s --key %s%s --restore-request %s",
+		shellWord(e.Bucket), shellWord(e.Key), version, shellWord(request))
 }
 
 // shellWord quotes a word for a POSIX shell, if it needs that.
 func shellWord(s string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._/:=@,+", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-._/:=@,+", r)
 	}
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
 		return s

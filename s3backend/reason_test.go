@@ -38,11 +38,14 @@ func TestArchivedNamesTheRestoreCommand(t *testing.T) {
 					if class == "INTELLIGENT_TIERING" {
 						request = "'{}'"
 					}
-					want := `aws s3api restore-object --bucket bkt --key 'old report'\''s.csv' --restore-request ` + request
+					want :=
+						`aws s3api restore-object --bucket bkt --key 'old report'\''s.csv' --restore-request ` + request
 					err := do()
 					var at *ArchivedError
-					if !errors.Is(err, Archived) || !errors.As(err, &at) || at.Class != class || at.Command() != want || !strings.Contains(err.Error(), want) {
-						t.Errorf("%s of what is archived in %s: %v, want %s", name, class, err, want)
+					if !errors.Is(err, Archived) || !errors.As(err, &at) || at.Class != class ||
+						at.Command() != want || !strings.Contains(err.Error(), want) {
+						t.Errorf("%s of what is archived in %s: %v, want %s", name,
+							class, err, want)
 					}
 				}
 			}
@@ -71,7 +74,8 @@ func TestCustomerKey(t *testing.T) {
 		if _, err := c.Copy(t.Context(), obj, "k", nil, Condition{}); !isKind(err, want) {
 			t.Errorf("copy of what is encrypted (%v): %v, want %v", encrypted, err, want)
 		}
-		if _, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, obj, 0, 3); !isKind(err, want) {
+		if _, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, obj, 0,
+			3); !isKind(err, want) {
 			t.Errorf("copy of a part of what is encrypted (%v): %v, want %v", encrypted, err, want)
 		}
 		if _, err := c.Get(t.Context(), obj, 0, 3); errors.Is(err, CustomerKey) != encrypted {
@@ -85,7 +89,8 @@ func TestCustomerKey(t *testing.T) {
 
 // TestStorageClassIsKept by a copy of what a listing or a HEAD has told of, or nothing.
 func TestStorageClassIsKept(t *testing.T) {
-	for _, class := range []string{"", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY", "EXPRESS_ONEZONE"} {
+	for _, class := range []string{"", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+		"GLACIER_IR", "GLACIER", "DEEP_ARCHIVE", "REDUCED_REDUNDANCY", "EXPRESS_ONEZONE"} {
 		var sent []string
 		c := once(against(t, func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -115,11 +120,13 @@ func TestStorageClassIsKept(t *testing.T) {
 		for name, do := range map[string]func() (Object, error){
 			"copy of what was listed": func() (Object, error) { return c.Copy(t.Context(), listed, "k", nil, Condition{}) },
 			"copy of what is not known": func() (Object, error) {
-				return c.Copy(t.Context(), Object{Key: "s", ETag: "e", Size: 3}, "k", nil, Condition{})
+				return c.Copy(t.Context(),
+					Object{Key: "s", ETag: "e", Size: 3}, "k", nil, Condition{})
 			},
 			"copy with another header": func() (Object, error) { return c.Copy(t.Context(), listed, "s", now.Header, Condition{}) },
 			"copy in parts": func() (Object, error) {
-				return c.Copy(t.Context(), Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
+				return c.Copy(t.Context(),
+					Object{Key: "s", ETag: "e", Size: 6 << 30}, "k", nil, Condition{})
 			},
 			"put": func() (Object, error) {
 				return c.Put(t.Context(), "s", strings.NewReader("abc"), 3, now.Header, Condition{})
@@ -128,7 +135,8 @@ func TestStorageClassIsKept(t *testing.T) {
 				return c.Put(t.Context(), "s", strings.NewReader("abc"), 3, now.Header, Condition{})
 			},
 			"put of more than goes at once": func() (Object, error) {
-				return c.Put(t.Context(), "s", strings.NewReader(strings.Repeat("x", mostDirect+1)), mostDirect+1, now.Header, Condition{})
+				return c.Put(t.Context(), "s", strings.NewReader(strings.Repeat("x", mostDirect+1)),
+					mostDirect+1, now.Header, Condition{})
 			},
 			"upload": func() (Object, error) { _, err := c.CreateUpload(t.Context(), "s", now.Header); return Object{}, err },
 		} {

@@ -15,7 +15,8 @@ func TestLately(t *testing.T) {
 	c.quirks.source.result.Store(probeIgnored)
 	c.recentHeads.age = time.Hour
 	part := func(etag string) error {
-		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, Object{Key: "s", ETag: etag, Size: 3}, 0, 3)
+		_, err := c.CopyPart(t.Context(), Upload{Key: "k", ID: "u"},
+			1, Object{Key: "s", ETag: etag, Size: 3}, 0, 3)
 		return err
 	}
 	seen := func(age time.Duration) {

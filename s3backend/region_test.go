@@ -51,10 +51,12 @@ func TestBucketWithBadCredentials(t *testing.T) {
 				t.Fatalf("Prove = %v, with an unsigned answer %v, want %v", err, got, tt.want)
 			}
 			if tt.want != nil && (got.Exists != tt.want.Exists || got.Region != tt.want.Region) {
-				t.Errorf("unsigned answer: exists %v, region %q, want %v, %q", got.Exists, got.Region, tt.want.Exists, tt.want.Region)
+				t.Errorf("unsigned answer: exists %v, region %q, want %v, %q", got.Exists,
+					got.Region, tt.want.Exists, tt.want.Region)
 			}
 			if tt.want != nil && codeOf(err) != tt.list.code {
-				t.Errorf("code %q, want %q: the reason of S3 has to stay", codeOf(err), tt.list.code)
+				t.Errorf("code %q, want %q: the reason of S3 has to stay",
+					codeOf(err), tt.list.code)
 			}
 			if asked := slices.Contains(*log, "unsigned HEAD"); asked != (tt.kind == BadLogin) {
 				t.Errorf("requests %q", *log)
@@ -70,16 +72,20 @@ func TestBucketWithBadCredentials(t *testing.T) {
 // an unsigned one, and the bucket is found where that says.
 func TestRegionOfARedirect(t *testing.T) {
 	for _, given := range []bool{false, true} {
-		for _, code := range []string{"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"} {
-			c, log := regionServer(t, regionReply{400, "", ""}, regionReply{400, "", code}, regionReply{403, "eu-central-1", ""})
+		for _, code := range []string{"AuthorizationHeaderMalformed", "PermanentRedirect",
+			"IllegalLocationConstraintException"} {
+			c, log := regionServer(t, regionReply{400, "", ""}, regionReply{400, "", code},
+				regionReply{403, "eu-central-1", ""})
 			c.regionGiven = given
 			err := c.VerifyBucket(t.Context())
 			var region *RegionError
 			switch {
-			case given && (!errors.As(err, &region) || region.Is != "eu-central-1" || region.Said != "us-east-1"):
+			case given && (!errors.As(err, &region) || region.Is != "eu-central-1" ||
+				region.Said != "us-east-1"):
 				t.Errorf("%s: VerifyBucket = %v, want the bucket's region in the error", code, err)
 			case !given && (err != nil || c.Region() != "eu-central-1"):
-				t.Errorf("%s: VerifyBucket = %v, region %q, requests %q", code, err, c.Region(), *log)
+				t.Errorf("%s: VerifyBucket = %v, region %q, requests %q",
+					code, err, c.Region(), *log)
 			}
 		}
 	}
@@ -118,7 +124,9 @@ func regionServer(t *testing.T, head, list, unsigned regionReply) (*Client, *[]s
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 	c, err := newClient(
 		Config{Bucket: "bkt", Endpoint: srv.URL, Attempts: 1, ExpectedOwner: "111122223333"},
-		aws.Config{Region: "us-east-1", Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
+		aws.Config{Region: "us-east-1",
+			Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id",
+				"secret", "")}},
 	)
 	if err != nil {
 		t.Fatal(err)

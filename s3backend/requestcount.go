@@ -40,7 +40,8 @@ func (e *endpoint) Counts() map[string]int64 {
 
 func (c *counter) middleware(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3share:count",
-		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		func(ctx context.Context, in middleware.DeserializeInput,
+			next middleware.DeserializeHandler) (
 			middleware.DeserializeOutput, middleware.Metadata, error,
 		) {
 			op := awsmiddleware.GetOperationName(ctx)
@@ -55,7 +56,8 @@ func (c *counter) middleware(stack *middleware.Stack) error {
 }
 
 // logReply writes one line a request. No header is logged: some are secret.
-func (c *counter) logReply(ctx context.Context, op string, req, reply any, took time.Duration, err error) {
+func (c *counter) logReply(ctx context.Context, op string, req,
+	reply any, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.String("op", op), slog.Duration("took", took)}
 	if r, ok := req.(*smithyhttp.Request); ok {
 		attrs = append(attrs, slog.String("path", r.URL.Path))

@@ -21,12 +21,14 @@ func TestWhatCredentialProcessPrintsIsNotRepeated(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		output, config := filepath.Join(dir, "output"), filepath.Join(dir, "config")
-		if err := errors.Join(os.WriteFile(output, []byte(printed), 0o600), os.WriteFile(config, []byte("[default]\ncredential_process = cat "+output+"\n"), 0o600)); err != nil {
+		if err := errors.Join(os.WriteFile(output, []byte(printed), 0o600), os.WriteFile(config,
+			[]byte("[default]\ncredential_process = cat "+output+"\n"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		t.Setenv("AWS_CONFIG_FILE", config)
 		t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"} {
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+			"AWS_SESSION_TOKEN", "AWS_PROFILE"} {
 			t.Setenv(name, "")
 		}
 		loaded, err := load(t.Context(), Config{Region: "r"})

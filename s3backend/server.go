@@ -57,7 +57,9 @@ func (e *endpoint) isVersity(ctx context.Context) bool {
 	return strings.Contains(strings.ToLower(e.header(ctx).Get("Server")), "versity")
 }
 
-func (e *endpoint) isMinIO(ctx context.Context) bool { return e.header(ctx).Get("Server") == "MinIO" }
+func (e *endpoint) isMinIO(ctx context.Context) bool {
+	return e.header(ctx).Get("Server") == "MinIO"
+}
 
 // header returns the header of a reply to HeadBucket: that of VerifyBucket, or of a request sent
 // now.

@@ -37,8 +37,11 @@ func against(t testing.TB, h http.HandlerFunc) *Client {
 func clientOf(t testing.TB, endpoint string) *Client {
 	t.Helper()
 	c, err := newClient(
-		Config{Bucket: "bkt", Endpoint: endpoint, Attempts: 2, Logger: slog.New(slog.DiscardHandler)},
-		aws.Config{Region: "us-east-1", Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id", "secret", "")}},
+		Config{Bucket: "bkt", Endpoint: endpoint, Attempts: 2,
+			Logger: slog.New(slog.DiscardHandler)},
+		aws.Config{Region: "us-east-1",
+			Credentials: &credentialSource{provider: credentials.NewStaticCredentialsProvider("id",
+				"secret", "")}},
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -37,19 +37,22 @@ func NewCRC64NVME() hash.Hash { return crc64.New(crc64.MakeTable(crc64NVME)) }
 // those. It is "" if S3 keeps none. It takes s3:GetObject.
 func (c *Client) HeadSum(ctx context.Context, key string) (Object, string, error) {
 	const op = "HeadObject"
-	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := c.s3.HeadObject(ctx,
+		&s3.HeadObjectInput{Bucket: &c.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
 		return Object{}, "", wrapError(ctx, op, key, err)
 	}
 	if err := checkHead(key, out); err != nil {
 		return Object{}, "", err
 	}
-	obj := Object{Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag), Modified: val(out.LastModified), Version: val(out.VersionId)}
+	obj := Object{Key: key, Size: val(out.ContentLength), ETag: unquote(out.ETag),
+		Modified: val(out.LastModified), Version: val(out.VersionId)}
 	for _, s := range []struct {
 		name  string
 		value *string
 	}{
-		{"SHA256", out.ChecksumSHA256}, {"SHA1", out.ChecksumSHA1}, {"CRC64NVME", out.ChecksumCRC64NVME},
+		{"SHA256", out.ChecksumSHA256}, {"SHA1",
+			out.ChecksumSHA1}, {"CRC64NVME", out.ChecksumCRC64NVME},
 		{"CRC32C", out.ChecksumCRC32C}, {"CRC32", out.ChecksumCRC32},
 	} {
 		if v := val(s.value); v != "" && len(v) <= maxTextBytes {
@@ -62,7 +65,8 @@ func (c *Client) HeadSum(ctx context.Context, key string) (Object, string, error
 // Sum asks for the checksum of the whole object that S3 keeps of this version. It takes
 // s3:GetObject. A checksum of the checksums of parts is none.
 func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
-	in := &s3.HeadObjectInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID(), ChecksumMode: types.ChecksumModeEnabled}
+	in := &s3.HeadObjectInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID(),
+		ChecksumMode: types.ChecksumModeEnabled}
 	if obj.ETag != "" {
 		_, in.IfMatch = Condition{IfMatch: obj.ETag}.headers()
 	}
@@ -80,11 +84,13 @@ func (c *Client) Sum(ctx context.Context, obj Object) (Sum, error) {
 		{out.ChecksumSHA256, sha256.New},
 		{out.ChecksumSHA1, sha1.New},
 		{out.ChecksumCRC64NVME, NewCRC64NVME},
-		{out.ChecksumCRC32C, func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
+		{out.ChecksumCRC32C,
+			func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }},
 		{out.ChecksumCRC32, func() hash.Hash { return crc32.NewIEEE() }},
 	} {
 		h := s.hash()
-		if raw, err := base64.StdEncoding.DecodeString(val(s.value)); err == nil && len(raw) == h.Size() {
+		if raw, err := base64.StdEncoding.DecodeString(val(s.value)); err == nil &&
+			len(raw) == h.Size() {
 			return Sum{s.hash, *s.value}, nil
 		}
 	}

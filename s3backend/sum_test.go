@@ -10,7 +10,8 @@ import (
 // TestSum learns the checksum of a whole object, and of no other kind.
 func TestSum(t *testing.T) {
 	// Source: CRC catalogue, "CRC-64/NVME", check.
-	if got := crc64.Checksum([]byte("123456789"), crc64.MakeTable(crc64NVME)); got != 0xae8b14860a799888 {
+	if got := crc64.Checksum([]byte("123456789"),
+		crc64.MakeTable(crc64NVME)); got != 0xae8b14860a799888 {
 		t.Fatalf("CRC-64/NVME of the check is %x", got)
 	}
 	const text = "123456789"
@@ -27,7 +28,8 @@ func TestSum(t *testing.T) {
 		{"none", nil, false},
 	} {
 		c := against(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" || r.Header.Get("If-Match") != `"e"` {
+			if r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" ||
+				r.Header.Get("If-Match") != `"e"` {
 				t.Errorf("asked with %v", r.Header)
 			}
 			for k, v := range tt.header {
@@ -71,7 +73,8 @@ func TestHeadSum(t *testing.T) {
 			}
 		})
 		obj, sum, err := c.HeadSum(t.Context(), "k")
-		if err != nil || sum != want || obj.Key != "k" || obj.ETag != "e" || obj.Size != 9 || obj.Version != "v" || obj.Modified.Unix() != 1796026320 {
+		if err != nil || sum != want || obj.Key != "k" || obj.ETag != "e" || obj.Size != 9 ||
+			obj.Version != "v" || obj.Modified.Unix() != 1796026320 {
 			t.Errorf("HeadSum = %+v, %q, %v, want %q", obj, sum, err, want)
 		}
 	}

@@ -40,7 +40,8 @@ func TestSummedBodyIsReadOnce(t *testing.T) {
 	}))
 	hello := func() *countingBody { return &countingBody{ReadSeeker: strings.NewReader("hello")} }
 	plain, summed, random := hello(), hello(), hello()
-	for _, body := range []io.ReadSeeker{plain, summedBody{summed}, randomBody{random, strings.NewReader("hello")}} {
+	for _, body := range []io.ReadSeeker{plain, summedBody{summed},
+		randomBody{random, strings.NewReader("hello")}} {
 		if _, err := c.Put(t.Context(), "k", body, 5, nil, Condition{}); err != nil {
 			t.Fatal(err)
 		}

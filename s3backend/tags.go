@@ -23,7 +23,8 @@ func (c *Client) VersionTagging(ctx context.Context, obj Object) (string, error)
 // tagging is Tagging, or with obj.ByVersion, VersionTagging.
 func (c *Client) tagging(ctx context.Context, obj Object) (string, error) {
 	const op = "GetObjectTagging"
-	out, err := c.s3.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID()})
+	out, err := c.s3.GetObjectTagging(ctx,
+		&s3.GetObjectTaggingInput{Bucket: &c.bucket, Key: &obj.Key, VersionId: obj.versionID()})
 	if err != nil {
 		return "", wrapError(ctx, op, obj.Key, err)
 	}

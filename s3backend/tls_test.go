@@ -22,7 +22,8 @@ func TestTLS(t *testing.T) {
 		}
 		if r.Method == "PUT" {
 			b, _ := io.ReadAll(r.Body)
-			if len(b) != 3<<20 || r.Header.Get("X-Amz-Content-Sha256") != "UNSIGNED-PAYLOAD" || len(r.TransferEncoding) > 0 ||
+			if len(b) != 3<<20 || r.Header.Get("X-Amz-Content-Sha256") != "UNSIGNED-PAYLOAD" ||
+				len(r.TransferEncoding) > 0 ||
 				r.Header.Get("X-Amz-Checksum-Crc32") == "" {
 				t.Errorf("%d bytes with %v", len(b), r.Header)
 			}
@@ -31,7 +32,9 @@ func TestTLS(t *testing.T) {
 	}))
 	defer srv.Close()
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, bundle, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})), 0o600)
+	write(t, bundle,
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})),
+		0o600)
 	cfg := Config{Bucket: "bkt", Endpoint: srv.URL, Attempts: 1}
 	if _, err := Open(t.Context(), cfg); !isKind(err, Other) {
 		t.Errorf("Open of a server with an unknown CA = %v", err)
@@ -43,10 +46,12 @@ func TestTLS(t *testing.T) {
 	}
 	defer c.CloseIdle()
 	data := make([]byte, 3<<20)
-	if _, err := c.Put(t.Context(), "k", bytes.NewReader(data), int64(len(data)), nil, Condition{}); err != nil {
+	if _, err := c.Put(t.Context(), "k", bytes.NewReader(data), int64(len(data)),
+		nil, Condition{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, bytes.NewReader(data), int64(len(data))); err != nil {
+	if _, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, bytes.NewReader(data),
+		int64(len(data))); err != nil {
 		t.Error(err)
 	}
 }

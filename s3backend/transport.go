@@ -152,7 +152,9 @@ func newWatched(t *http.Transport, limits Limits) *watched {
 		client: &http.Client{
 			Transport: t,
 			// A redirect names another host, to which nothing of ours was signed.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
 		},
 	}
 }
@@ -191,8 +193,10 @@ func (w *watched) Do(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	body := &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog, room: mostReply, limiter: w.download}
-	if content := op == "GetObject" || op == "" && req.Method == http.MethodGet; content && resp.StatusCode/100 == 2 {
+	body := &watchedBody{ReadCloser: resp.Body, ctx: ctx, dog: dog,
+		room: mostReply, limiter: w.download}
+	if content := op == "GetObject" ||
+		op == "" && req.Method == http.MethodGet; content && resp.StatusCode/100 == 2 {
 		body.room = 0
 		body.small = resp.ContentLength >= 0 && resp.ContentLength <= bandwidth.SmallBody
 	}

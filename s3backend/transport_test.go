@@ -63,7 +63,8 @@ func TestStall(t *testing.T) {
 			},
 			func(c *Client) error {
 				data := make([]byte, 64<<20) // more than the kernel buffers
-				_, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u"}, 1, bytes.NewReader(data), int64(len(data)))
+				_, err := c.UploadPart(t.Context(), Upload{Key: "k", ID: "u"}, 1,
+					bytes.NewReader(data), int64(len(data)))
 				return err
 			},
 		},
@@ -117,7 +118,8 @@ func TestReaderTakesItsTime(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		dog := &watchdog{limit: quiet, cancel: cancel, moved: new(atomic.Int64)}
 		dog.timer = time.AfterFunc(quiet, func() { cancel(errStalled) })
-		b := &watchedBody{ReadCloser: &stuck{left: 2, done: ctx.Done()}, ctx: ctx, dog: dog, limiter: bandwidth.New(0)}
+		b := &watchedBody{ReadCloser: &stuck{left: 2, done: ctx.Done()}, ctx: ctx,
+			dog: dog, limiter: bandwidth.New(0)}
 		p := make([]byte, 1)
 		for i := range 2 {
 			if _, err := b.Read(p); err != nil {
@@ -170,7 +172,8 @@ func TestSlowLink(t *testing.T) {
 func TestTransport(t *testing.T) {
 	tr := new(http.Transport)
 	tune(tr)
-	if tr.Protocols.HTTP2() || !tr.Protocols.HTTP1() || tr.MaxIdleConnsPerHost != 128 || tr.ReadBufferSize > 64<<10 || tr.Proxy == nil {
+	if tr.Protocols.HTTP2() || !tr.Protocols.HTTP1() || tr.MaxIdleConnsPerHost != 128 ||
+		tr.ReadBufferSize > 64<<10 || tr.Proxy == nil {
 		t.Errorf("transport %+v", tr)
 	}
 	c := against(t, func(w http.ResponseWriter, r *http.Request) {

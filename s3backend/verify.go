@@ -31,7 +31,8 @@ func (o *opening) VerifyBucketSoon(ctx context.Context) error {
 }
 
 // verifyBucket is VerifyBucketSoon, with a context for each try.
-func (o *opening) verifyBucket(ctx context.Context, contextOf func(try int) (context.Context, context.CancelFunc)) error {
+func (o *opening) verifyBucket(ctx context.Context,
+	contextOf func(try int) (context.Context, context.CancelFunc)) error {
 	for try := range verifyTries {
 		trying, cancel := contextOf(try)
 		err := o.VerifyBucket(trying)
@@ -77,7 +78,8 @@ func (o *opening) VerifyBucket(ctx context.Context) error {
 	return protocolError("Open", "", "bucket %q names a new region each time it is asked", o.bucket)
 }
 
-func (e *endpoint) headBucket(ctx context.Context, options ...func(*s3.Options)) (http.Header, error) {
+func (e *endpoint) headBucket(ctx context.Context,
+	options ...func(*s3.Options)) (http.Header, error) {
 	out, err := e.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &e.bucket}, options...)
 	if err != nil {
 		var reply *smithyhttp.ResponseError
@@ -99,7 +101,8 @@ func (o *opening) explainHeadBucket(ctx context.Context, headErr error) error {
 		return headErr // nobody answered
 	}
 	max := int32(1)
-	out, err := o.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &o.bucket, MaxKeys: &max, Prefix: opt(o.prefix)})
+	out, err := o.s3.ListObjectsV2(ctx,
+		&s3.ListObjectsV2Input{Bucket: &o.bucket, MaxKeys: &max, Prefix: opt(o.prefix)})
 	err = wrapError(ctx, "ListObjectsV2", "", err)
 	var e *Error
 	switch {

@@ -41,8 +41,10 @@ func TestVerifyBucketSoon(t *testing.T) {
 			expire.Store(&cancel)
 			return late{ctx}, cancel
 		})
-		if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) || asked.Load() != min(tt.held+1, 2) {
-			t.Errorf("%d requests are not answered: %v after %d requests, want %v", tt.held, err, asked.Load(), tt.want)
+		if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) ||
+			asked.Load() != min(tt.held+1, 2) {
+			t.Errorf("%d requests are not answered: %v after %d requests, want %v",
+				tt.held, err, asked.Load(), tt.want)
 		}
 	}
 	c := against(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })

@@ -44,7 +44,8 @@ const maxVersions = 200_000
 // ErrNoVersions if the server does not list versions.
 func (c *Client) Versions(ctx context.Context, key string) ([]Version, error) {
 	const op = "ListObjectVersions"
-	in := &s3.ListObjectVersionsInput{Bucket: &c.bucket, Prefix: &key, EncodingType: types.EncodingTypeUrl}
+	in := &s3.ListObjectVersionsInput{Bucket: &c.bucket, Prefix: &key,
+		EncodingType: types.EncodingTypeUrl}
 	var all []Version
 	for {
 		var page versionsPage
@@ -71,7 +72,8 @@ func (c *Client) Versions(ctx context.Context, key string) ([]Version, error) {
 		}
 		next, nextID := page.NextKeyMarker, page.NextVersionIDMarker
 		if next == "" || next == val(in.KeyMarker) && nextID == val(in.VersionIdMarker) {
-			return nil, protocolError(op, key, "the listing is cut off and does not say how to go on")
+			return nil, protocolError(op,
+				key, "the listing is cut off and does not say how to go on")
 		}
 		if len(all) > maxVersions {
 			return nil, protocolError(op, key, "it has more than %d versions", maxVersions)
@@ -89,8 +91,8 @@ func (c *Client) Versions(ctx context.Context, key string) ([]Version, error) {
 }
 
 // HeadVersion returns the version obj.Version of obj.Key, with its Header. It takes
-// s3:GetObjectVersion: the error has ErrVersionRefused if that is not granted. Stale: it has another
-// ETag than obj has, if that has one, so that the server does not know version IDs.
+// s3:GetObjectVersion: the error has ErrVersionRefused if that is not granted. Stale: it has
+// another ETag than obj has, if that has one, so that the server does not know version IDs.
 func (c *Client) HeadVersion(ctx context.Context, obj Object) (Object, error) {
 	obj.ByVersion = true
 	now, err := c.head(ctx, obj)
@@ -105,8 +107,8 @@ func (c *Client) HeadVersion(ctx context.Context, obj Object) (Object, error) {
 	return now, nil
 }
 
-// CopiesVersions reports whether Copy may be given a version by its version ID. Another server might
-// take the ID for a part of the key, or copy what the key holds.
+// CopiesVersions reports whether Copy may be given a version by its version ID. Another server
+// might take the ID for a part of the key, or copy what the key holds.
 func (c *Client) CopiesVersions(ctx context.Context) bool {
 	return !c.notAWS || c.Server(ctx) != Unknown
 }
@@ -183,7 +185,8 @@ func (p *versionsPage) ID() string { return "s3share:versions" }
 const maxVersionsReply = 32 << 20
 
 // HandleDeserialize decodes a reply in place of the SDK, which gets an empty one.
-func (p *versionsPage) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+func (p *versionsPage) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput,
+	next middleware.DeserializeHandler) (
 	middleware.DeserializeOutput, middleware.Metadata, error,
 ) {
 	out, meta, err := next.HandleDeserialize(ctx, in)
@@ -240,7 +243,8 @@ func (p *versionsPage) take(key string, all *[]Version) (more bool, err error) {
 			return false, fmt.Errorf("S3 sent a version ID of %d bytes", len(e.VersionID))
 		}
 		*all = append(*all, Version{Latest: e.IsLatest, Removed: removed, Object: Object{
-			Key: key, Size: e.Size, ETag: unquote(&e.ETag), Modified: at.UTC(), Version: e.VersionID, ByVersion: true,
+			Key: key, Size: e.Size, ETag: unquote(&e.ETag), Modified: at.UTC(),
+			Version: e.VersionID, ByVersion: true,
 			Owner: e.Owner, Class: e.StorageClass,
 		}})
 	}

@@ -46,9 +46,11 @@ func serveVersions(all []listed, pageSize int, encoded bool) http.HandlerFunc {
 		if encoded {
 			out.WriteString("<EncodingType>url</EncodingType>")
 		}
-		rest := slices.DeleteFunc(slices.Clone(all), func(v listed) bool { return !strings.HasPrefix(v.key, q.Get("prefix")) })
+		rest := slices.DeleteFunc(slices.Clone(all),
+			func(v listed) bool { return !strings.HasPrefix(v.key, q.Get("prefix")) })
 		if after := q.Get("key-marker"); after != "" {
-			at := slices.IndexFunc(rest, func(v listed) bool { return v.key == after && v.id == q.Get("version-id-marker") })
+			at := slices.IndexFunc(rest,
+				func(v listed) bool { return v.key == after && v.id == q.Get("version-id-marker") })
 			rest = rest[at+1:]
 		}
 		latest := map[string]bool{}
@@ -63,12 +65,15 @@ func serveVersions(all []listed, pageSize int, encoded bool) http.HandlerFunc {
 			if v.removed {
 				kind, more = "DeleteMarker", ""
 			}
-			fmt.Fprintf(&out, "<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%v</IsLatest><LastModified>%s</LastModified>%s<Owner><ID>ann</ID></Owner></%s>",
-				kind, write(v.key), v.id, latest[v.key+" "+v.id], v.at.Format(time.RFC3339), more, kind)
+			fmt.Fprintf(&out,
+				"<%s><Key>%s</Key><VersionId>%s</VersionId><IsLatest>%v</IsLatest><LastModified>%s</LastModified>%s<Owner><ID>ann</ID></Owner></%s>",
+				kind, write(v.key), v.id, latest[v.key+" "+v.id],
+				v.at.Format(time.RFC3339), more, kind)
 		}
 		if len(page) < len(rest) {
 			last := page[len(page)-1]
-			fmt.Fprintf(&out, "<IsTruncated>true</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextVersionIdMarker>%s</NextVersionIdMarker>", write(last.key), last.id)
+			fmt.Fprintf(&out,
+				"<IsTruncated>true</IsTruncated><NextKeyMarker>%s</NextKeyMarker><NextVersionIdMarker>%s</NextVersionIdMarker>", write(last.key), last.id)
 		}
 		out.WriteString("</ListVersionsResult>")
 		io.WriteString(w, out.String())
@@ -86,13 +91,15 @@ func TestVersionsAreListedAsTheServerHasThem(t *testing.T) {
 		for _, key := range keys {
 			at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 			for range rapid.IntRange(0, 5).Draw(rt, "versions of "+key) {
-				v := listed{key: key, id: strconv.Itoa(len(all)), removed: rapid.Bool().Draw(rt, "removed"), at: at}
+				v := listed{key: key, id: strconv.Itoa(len(all)),
+					removed: rapid.Bool().Draw(rt, "removed"), at: at}
 				all = append(all, v)
 				want[key] = append(want[key], v)
 				at = at.Add(-time.Duration(rapid.IntRange(0, 2).Draw(rt, "seconds")) * time.Second)
 			}
 		}
-		c := against(t, serveVersions(all, rapid.IntRange(1, 4).Draw(rt, "page"), rapid.Bool().Draw(rt, "encoded")))
+		c := against(t, serveVersions(all, rapid.IntRange(1, 4).Draw(rt, "page"),
+			rapid.Bool().Draw(rt, "encoded")))
 		key := rapid.SampledFrom(keys).Draw(rt, "key")
 		got, err := c.Versions(t.Context(), key)
 		if err != nil || len(got) != len(want[key]) {
@@ -100,7 +107,8 @@ func TestVersionsAreListedAsTheServerHasThem(t *testing.T) {
 		}
 		for i, v := range got {
 			w := want[key][i]
-			if v.Key != key || v.Object.Version != w.id || v.Removed != w.removed || v.Latest != (i == 0) || !v.ByVersion || !v.Modified.Equal(w.at) ||
+			if v.Key != key || v.Object.Version != w.id || v.Removed != w.removed ||
+				v.Latest != (i == 0) || !v.ByVersion || !v.Modified.Equal(w.at) ||
 				!w.removed && (v.ETag != "e-"+w.id || v.Size != 3) || v.Owner != "ann" {
 				rt.Errorf("entry %d of %q is %+v, want %+v", i, key, v, w)
 			}
@@ -134,8 +142,9 @@ func TestWhatIsNoListOfVersions(t *testing.T) {
 		"a negative size":    {text(fmt.Sprintf(entry, "1", "2026-11-30T09:00:00Z", "-1")), Other},
 		"no XML":             {text("{}"), Other},
 		"cut off for ever":   {text("<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"), Other},
-		"a circle": {text("<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>" +
-			"<NextVersionIdMarker>1</NextVersionIdMarker></ListVersionsResult>"), Other},
+		"a circle": {text(
+			"<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>" +
+				"<NextVersionIdMarker>1</NextVersionIdMarker></ListVersionsResult>"), Other},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := once(against(t, tt.server))
@@ -157,9 +166,11 @@ func TestRequestsByVersion(t *testing.T) {
 			defer mu.Unlock()
 			switch {
 			case source != "":
-				asked = append(asked, "copy "+strconv.FormatBool(strings.HasSuffix(source, "/k?versionId=a%2Bb")))
+				asked = append(asked,
+					"copy "+strconv.FormatBool(strings.HasSuffix(source, "/k?versionId=a%2Bb")))
 			case r.Method == "GET" || r.Method == "HEAD":
-				asked = append(asked, r.Method+" "+strconv.FormatBool(r.URL.Query().Get("versionId") == "a+b"))
+				asked = append(asked,
+					r.Method+" "+strconv.FormatBool(r.URL.Query().Get("versionId") == "a+b"))
 			}
 			if r.Method == "HEAD" && byVersion {
 				w.Header().Set("X-Amz-Version-Id", "a+b")
@@ -215,12 +226,14 @@ func TestVersionThatIsAnother(t *testing.T) {
 
 // TestLiveVersions lists, reads and copies versions on a server that has them.
 func TestLiveVersions(t *testing.T) {
-	owner, client := liveBucket(t, []liveRule{liveList, {liveAll, append([]string{"s3:GetObject"}, livePut...)}})
+	owner, client := liveBucket(t,
+		[]liveRule{liveList, {liveAll, append([]string{"s3:GetObject"}, livePut...)}})
 	if is, err := owner.Versioning(t.Context()); err != nil || is != VersioningOff {
 		t.Errorf("Versioning of a new bucket = %q, %v", is, err)
 	}
 	_, err := owner.s3.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket: &owner.bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		Bucket:                  &owner.bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 	})
 	if err != nil {
 		t.Skipf("this server keeps no versions: %v", err)
@@ -229,7 +242,8 @@ func TestLiveVersions(t *testing.T) {
 		ctx := context.Background()
 		all, err := owner.Versions(ctx, "Delivery/q3+ü.csv")
 		for _, v := range all {
-			if _, err := owner.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &owner.bucket, Key: &v.Key, VersionId: &v.Version}); err != nil {
+			if _, err := owner.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &owner.bucket,
+				Key: &v.Key, VersionId: &v.Version}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -244,7 +258,8 @@ func TestLiveVersions(t *testing.T) {
 	put := func(text string) Object {
 		t.Helper()
 		h := &Header{ContentType: "text/csv", User: map[string]string{"is": text}}
-		obj, err := owner.Put(t.Context(), key, bytes.NewReader([]byte(text)), int64(len(text)), h, Condition{})
+		obj, err := owner.Put(t.Context(), key, bytes.NewReader([]byte(text)),
+			int64(len(text)), h, Condition{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,11 +278,13 @@ func TestLiveVersions(t *testing.T) {
 		t.Errorf("HeadVersion of who may not read it: %v", err)
 	}
 	all, err := owner.Versions(t.Context(), key)
-	if err != nil || len(all) != 3 || !all[0].Removed || !all[0].Latest || all[1].Object.Version != two.Version || all[2].Object.Version != one.Version {
+	if err != nil || len(all) != 3 || !all[0].Removed || !all[0].Latest ||
+		all[1].Object.Version != two.Version || all[2].Object.Version != one.Version {
 		t.Fatalf("Versions = %+v, %v", all, err)
 	}
 	got, err := owner.HeadVersion(t.Context(), all[2].Object)
-	if err != nil || got.ETag != one.ETag || got.Header.User["is"] != "one" || got.Header.ContentType != "text/csv" {
+	if err != nil || got.ETag != one.ETag || got.Header.User["is"] != "one" ||
+		got.Header.ContentType != "text/csv" {
 		t.Errorf("HeadVersion = %+v, %v", got, err)
 	}
 	if b := read(t, owner, all[2].Object, 0, 3); string(b) != "one" {
@@ -283,10 +300,12 @@ func TestLiveVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	now, err := owner.Head(t.Context(), key)
-	if err != nil || now.ETag != copied.ETag || now.Size != 3 || now.Header.User["is"] != "one again" || now.Version == one.Version {
+	if err != nil || now.ETag != copied.ETag || now.Size != 3 ||
+		now.Header.User["is"] != "one again" || now.Version == one.Version {
 		t.Errorf("after the copy the key holds %+v, %v", now, err)
 	}
-	if _, err := owner.Copy(t.Context(), all[1].Object, key, &h, Condition{IfMatch: "other"}); !errors.Is(err, Stale) {
+	if _, err := owner.Copy(t.Context(), all[1].Object, key,
+		&h, Condition{IfMatch: "other"}); !errors.Is(err, Stale) {
 		t.Errorf("Copy on a condition that does not hold: %v", err)
 	}
 }

@@ -24,10 +24,13 @@ import (
 // Requests are the requests by which a whole object is moved. *Client implements it.
 type Requests interface {
 	Get(ctx context.Context, obj Object, off, n int64) (io.ReadCloser, error)
-	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *Header, cond Condition) (Object, error)
+	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *Header,
+		cond Condition) (Object, error)
 	CreateUpload(ctx context.Context, key string, h *Header) (Upload, error)
-	UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker, size int64) (Part, error)
-	Complete(ctx context.Context, up Upload, parts []Part, size int64, cond Condition) (Object, error)
+	UploadPart(ctx context.Context, up Upload, n int32, body io.ReadSeeker,
+		size int64) (Part, error)
+	Complete(ctx context.Context, up Upload, parts []Part, size int64,
+		cond Condition) (Object, error)
 	Abort(ctx context.Context, up Upload) error
 }
 
@@ -254,7 +257,8 @@ func (u *upload) made(obj Object) {
 }
 
 // PutObject implements [transfermanager.S3APIClient], as do the methods below.
-func (u *upload) PutObject(ctx context.Context, in *s3.PutObjectInput, _ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+func (u *upload) PutObject(ctx context.Context, in *s3.PutObjectInput,
+	_ ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
 	body, err := wholeBody(in.Body, u.Size)
 	if err == nil && u.Single != nil {
 		if err = u.Single(body); err == nil {
@@ -292,14 +296,16 @@ func wholeBody(r io.Reader, size int64) (io.ReadSeeker, error) {
 	return body, nil
 }
 
-func (u *upload) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMultipartUploadInput, _ ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
+func (u *upload) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMultipartUploadInput,
+	_ ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
 	if err := u.begin(ctx); err != nil {
 		return nil, err
 	}
 	return &s3.CreateMultipartUploadOutput{UploadId: &u.up.ID}, nil
 }
 
-func (u *upload) UploadPart(ctx context.Context, in *s3.UploadPartInput, _ ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
+func (u *upload) UploadPart(ctx context.Context, in *s3.UploadPartInput,
+	_ ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
 	n := *in.PartNumber
 	size := wholePartSize(u.Size)
 	size = min(size, u.Size-int64(n-1)*size)
@@ -314,12 +320,14 @@ func (u *upload) UploadPart(ctx context.Context, in *s3.UploadPartInput, _ ...fu
 	return &s3.UploadPartOutput{ETag: &part.ETag}, nil
 }
 
-func (u *upload) CompleteMultipartUpload(ctx context.Context, _ *s3.CompleteMultipartUploadInput, _ ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
+func (u *upload) CompleteMultipartUpload(ctx context.Context, _ *s3.CompleteMultipartUploadInput,
+	_ ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
 	_ = u.complete(ctx) // noted: transfermanager writes an error of this request to standard error
 	return &s3.CompleteMultipartUploadOutput{ETag: &u.obj.ETag}, nil
 }
 
 // AbortMultipartUpload aborts nothing: whoever called Upload knows whether it goes on.
-func (u *upload) AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput, ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
+func (u *upload) AbortMultipartUpload(context.Context, *s3.AbortMultipartUploadInput,
+	...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
 	return &s3.AbortMultipartUploadOutput{}, nil
 }

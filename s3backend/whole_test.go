@@ -21,9 +21,13 @@ func TestWholeUploadCountsWhatIsRead(t *testing.T) {
 			c := against(t, func(w http.ResponseWriter, r *http.Request) {
 				switch {
 				case r.Method == http.MethodPost && r.URL.Query().Has("uploads"):
-					_, _ = w.Write([]byte("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
+					_, _ = w.Write(
+						[]byte(
+							"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"))
 				case r.Method == http.MethodPost:
-					_, _ = w.Write([]byte(`<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`))
+					_, _ = w.Write(
+						[]byte(
+							`<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`))
 				default:
 					if n, err := io.CopyN(io.Discard, r.Body, 1<<20); err != nil || n != 1<<20 {
 						t.Errorf("%s: %v", name, err)
@@ -53,7 +57,8 @@ func TestWholeUploadCountsWhatIsRead(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if amid.Load() == 0 || most.Load() > size || inFlight.Load() != 0 {
-				t.Errorf("%s, fails: %v: amid a request %d bytes are in flight, at most %d of %d, in the end %d", name, fails, amid.Load(), most.Load(), size, inFlight.Load())
+				t.Errorf(
+					"%s, fails: %v: amid a request %d bytes are in flight, at most %d of %d, in the end %d", name, fails, amid.Load(), most.Load(), size, inFlight.Load())
 			}
 		}
 	}

@@ -27,7 +27,8 @@ func TestKeys(t *testing.T) {
 		if _, err := c.Head(t.Context(), key); err != nil || path != want {
 			t.Errorf("Head(%q): path %q, %v, want %q", key, path, err, want)
 		}
-		if _, err := c.Put(t.Context(), key, strings.NewReader(""), 0, nil, Condition{}); err != nil || path != want {
+		if _, err := c.Put(t.Context(), key, strings.NewReader(""),
+			0, nil, Condition{}); err != nil || path != want {
 			t.Errorf("Put(%q): path %q, %v, want %q", key, path, err, want)
 		}
 		if _, err := c.Copy(t.Context(), Object{Key: key}, "k", nil, Condition{}); err != nil {
@@ -91,9 +92,11 @@ func TestBody(t *testing.T) {
 			}
 			want := data[tt.skip : tt.skip+tt.size]
 			if string(body) != want || got.ContentLength != tt.size {
-				t.Errorf("%d bytes arrived, Content-Length %d, want %d", len(body), got.ContentLength, tt.size)
+				t.Errorf("%d bytes arrived, Content-Length %d, want %d", len(body),
+					got.ContentLength, tt.size)
 			}
-			sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(want))))
+			sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil,
+				crc32.ChecksumIEEE([]byte(want))))
 			for name, want := range map[string]string{
 				"X-Amz-Checksum-Crc32": sum, "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD", "X-Amz-Trailer": "", "Expect": "",
 			} {
@@ -110,13 +113,15 @@ func TestShortBody(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("a request went out: %s %s", r.Method, r.URL)
 	})
-	if _, err := c.Put(t.Context(), "k", strings.NewReader("abc"), 4, nil, Condition{}); err == nil {
+	if _, err := c.Put(t.Context(), "k", strings.NewReader("abc"),
+		4, nil, Condition{}); err == nil {
 		t.Error("Put of 4 bytes of a body of 3: no error")
 	}
 	if _, err := c.UploadPart(t.Context(), Upload{}, 1, strings.NewReader("abc"), -1); err == nil {
 		t.Error("UploadPart of -1 bytes: no error")
 	}
-	if _, err := c.Put(t.Context(), "k", strings.NewReader("abc"), maxPut+1, nil, Condition{}); !isKind(err, TooLarge) {
+	if _, err := c.Put(t.Context(), "k", strings.NewReader("abc"), maxPut+1, nil,
+		Condition{}); !isKind(err, TooLarge) {
 		t.Errorf("Put above 5 GiB: %v, want TooLarge", err)
 	}
 }
@@ -124,8 +129,10 @@ func TestShortBody(t *testing.T) {
 // TestHeaderTravels sends all of a Header with each request that takes one.
 func TestHeaderTravels(t *testing.T) {
 	h := &Header{
-		ContentType: "text/csv", ContentEncoding: "gzip", ContentDisposition: "inline", ContentLanguage: "de",
-		CacheControl: "no-cache", Expires: "tomorrow, perhaps", User: map[string]string{"Mode": "1"}, Tagging: "a=1&b=2",
+		ContentType: "text/csv", ContentEncoding: "gzip",
+		ContentDisposition: "inline", ContentLanguage: "de",
+		CacheControl: "no-cache", Expires: "tomorrow, perhaps",
+		User: map[string]string{"Mode": "1"}, Tagging: "a=1&b=2",
 		TagCount: 2,
 	}
 	want := map[string]string{

@@ -99,7 +99,8 @@ func (s *xmlScanner) tag() (text, tag []byte) {
 	}
 	tag, s.rest = s.rest[:i], s.rest[i+1:]
 	// A quote that is not closed has the bracket inside; "!" begins what is not plain.
-	s.bad = tag[0] == '!' || bytes.IndexByte(tag, '<') >= 0 || bytes.Count(tag, []byte(`"`))%2 != 0 || bytes.IndexByte(tag, '\'') >= 0
+	s.bad = tag[0] == '!' || bytes.IndexByte(tag, '<') >= 0 ||
+		bytes.Count(tag, []byte(`"`))%2 != 0 || bytes.IndexByte(tag, '\'') >= 0
 	return text, tag
 }
 

@@ -29,13 +29,18 @@ type S3 interface {
 	List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error)
 	Head(ctx context.Context, key string) (s3backend.Object, error)
 	Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error)
-	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header,
+		cond s3backend.Condition) (s3backend.Object, error)
 	CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error)
-	UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error)
-	CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (s3backend.Part, error)
-	Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error)
+	UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+		size int64) (s3backend.Part, error)
+	CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object,
+		off, size int64) (s3backend.Part, error)
+	Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64,
+		cond s3backend.Condition) (s3backend.Object, error)
 	Abort(ctx context.Context, up s3backend.Upload) error
-	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+		cond s3backend.Condition) (s3backend.Object, error)
 	Delete(ctx context.Context, key string, cond s3backend.Condition) error
 	DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error)
 	RemovesVersions() bool
@@ -115,7 +120,8 @@ type Bucket struct {
 
 // New returns an empty bucket.
 func New() *Bucket {
-	return &Bucket{objects: map[string]object{}, uploads: map[string]*upload{}, history: map[string][]entry{}}
+	return &Bucket{objects: map[string]object{}, uploads: map[string]*upload{},
+		history: map[string][]entry{}}
 }
 
 // Clone returns a bucket that holds the same now, uploads under way included, with
@@ -124,7 +130,8 @@ func (b *Bucket) Clone() *Bucket {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := &Bucket{
-		PageSize: b.PageSize, Versioned: b.Versioned, objects: maps.Clone(b.objects), uploads: map[string]*upload{}, nextID: b.nextID,
+		PageSize: b.PageSize, Versioned: b.Versioned, objects: maps.Clone(b.objects),
+		uploads: map[string]*upload{}, nextID: b.nextID,
 		history: map[string][]entry{},
 	}
 	for key, all := range b.history {
@@ -226,7 +233,8 @@ func (b *Bucket) sortedLocked() []string {
 	return b.keys
 }
 
-func (b *Bucket) storeLocked(key string, data []byte, etag string, h *s3backend.Header) s3backend.Object {
+func (b *Bucket) storeLocked(key string, data []byte, etag string,
+	h *s3backend.Header) s3backend.Object {
 	o := object{data: data, Object: s3backend.Object{
 		Key: key, Size: int64(len(data)), ETag: etag, Header: cloneHeader(h),
 		Modified: time.Now().UTC().Truncate(time.Second), // as S3 tells it

@@ -33,7 +33,8 @@ func TestServer(t *testing.T) {
 		if strings.Contains(os.Getenv("S3SHARE_NEED"), "s3") {
 			t.Fatal("S3SHARE_TEST_S3 is not set, and S3SHARE_NEED asks for s3")
 		}
-		t.Skip("no S3 server: S3SHARE_TEST_S3 must hold the JSON line that integration/localbucket prints")
+		t.Skip(
+			"no S3 server: S3SHARE_TEST_S3 must hold the JSON line that integration/localbucket prints")
 	}
 	var server struct {
 		Endpoint, Region, Bucket string
@@ -53,10 +54,12 @@ func TestServer(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	c, err := s3backend.Open(t.Context(), s3backend.Config{Bucket: server.Bucket, Region: server.Region, Endpoint: server.Endpoint})
+	c, err := s3backend.Open(t.Context(),
+		s3backend.Config{Bucket: server.Bucket, Region: server.Region, Endpoint: server.Endpoint})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
 	t.Cleanup(c.CloseIdle)
-	buckettest.Run(t, func(*testing.T) buckettest.S3 { return buckettest.Real{Client: c, Rights: c.Rights()} })
+	buckettest.Run(t,
+		func(*testing.T) buckettest.S3 { return buckettest.Real{Client: c, Rights: c.Rights()} })
 }

@@ -90,7 +90,8 @@ func seemStale(_ context.Context, op, key string, send func() error) error {
 	if err := send(); err != nil {
 		return err
 	}
-	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed"), Lost: true}
+	return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale,
+		Err: errors.New("PreconditionFailed"), Lost: true}
 }
 
 // nth has something happen to the nth request of this kind, from 1.
@@ -183,7 +184,8 @@ type faulty struct {
 }
 
 // through sends one request with an answer.
-func through[T any](f *faulty, ctx context.Context, op, key string, send func() (T, error)) (T, error) {
+func through[T any](f *faulty, ctx context.Context, op, key string,
+	send func() (T, error)) (T, error) {
 	var out T
 	err := f.around(ctx, op, key, func() (err error) {
 		out, err = send()
@@ -203,18 +205,23 @@ func rewinder(body io.Seeker) func() {
 }
 
 func (f *faulty) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
-	return through(f, ctx, List, in.Prefix, func() (s3backend.Page, error) { return f.S3.List(ctx, in) })
+	return through(f, ctx, List, in.Prefix,
+		func() (s3backend.Page, error) { return f.S3.List(ctx, in) })
 }
 
 func (f *faulty) Head(ctx context.Context, key string) (s3backend.Object, error) {
-	return through(f, ctx, Head, key, func() (s3backend.Object, error) { return f.S3.Head(ctx, key) })
+	return through(f,
+		ctx, Head, key, func() (s3backend.Object, error) { return f.S3.Head(ctx, key) })
 }
 
-func (f *faulty) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
-	return through(f, ctx, Get, obj.Key, func() (io.ReadCloser, error) { return f.S3.Get(ctx, obj, off, n) })
+func (f *faulty) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
+	return through(f, ctx, Get, obj.Key,
+		func() (io.ReadCloser, error) { return f.S3.Get(ctx, obj, off, n) })
 }
 
-func (f *faulty) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (f *faulty) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
 	rewind := rewinder(body)
 	return through(f, ctx, Put, key, func() (s3backend.Object, error) {
 		rewind()
@@ -222,11 +229,14 @@ func (f *faulty) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	})
 }
 
-func (f *faulty) CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error) {
-	return through(f, ctx, CreateUpload, key, func() (s3backend.Upload, error) { return f.S3.CreateUpload(ctx, key, h) })
+func (f *faulty) CreateUpload(ctx context.Context, key string,
+	h *s3backend.Header) (s3backend.Upload, error) {
+	return through(f, ctx, CreateUpload,
+		key, func() (s3backend.Upload, error) { return f.S3.CreateUpload(ctx, key, h) })
 }
 
-func (f *faulty) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (f *faulty) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	rewind := rewinder(body)
 	return through(f, ctx, UploadPart, up.Key, func() (s3backend.Part, error) {
 		rewind()
@@ -234,20 +244,26 @@ func (f *faulty) UploadPart(ctx context.Context, up s3backend.Upload, num int32,
 	})
 }
 
-func (f *faulty) CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (s3backend.Part, error) {
-	return through(f, ctx, CopyPart, up.Key, func() (s3backend.Part, error) { return f.S3.CopyPart(ctx, up, num, src, off, size) })
+func (f *faulty) CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object,
+	off, size int64) (s3backend.Part, error) {
+	return through(f, ctx, CopyPart, up.Key,
+		func() (s3backend.Part, error) { return f.S3.CopyPart(ctx, up, num, src, off, size) })
 }
 
-func (f *faulty) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error) {
-	return through(f, ctx, Complete, up.Key, func() (s3backend.Object, error) { return f.S3.Complete(ctx, up, parts, size, cond) })
+func (f *faulty) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (s3backend.Object, error) {
+	return through(f, ctx, Complete, up.Key,
+		func() (s3backend.Object, error) { return f.S3.Complete(ctx, up, parts, size, cond) })
 }
 
 func (f *faulty) Abort(ctx context.Context, up s3backend.Upload) error {
 	return f.around(ctx, Abort, up.Key, func() error { return f.S3.Abort(ctx, up) })
 }
 
-func (f *faulty) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
-	return through(f, ctx, Copy, key, func() (s3backend.Object, error) { return f.S3.Copy(ctx, src, key, h, cond) })
+func (f *faulty) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+	cond s3backend.Condition) (s3backend.Object, error) {
+	return through(f, ctx,
+		Copy, key, func() (s3backend.Object, error) { return f.S3.Copy(ctx, src, key, h, cond) })
 }
 
 func (f *faulty) Delete(ctx context.Context, key string, cond s3backend.Condition) error {
@@ -255,7 +271,8 @@ func (f *faulty) Delete(ctx context.Context, key string, cond s3backend.Conditio
 }
 
 func (f *faulty) DeleteAll(ctx context.Context, objs []s3backend.Object) (map[string]error, error) {
-	return through(f, ctx, DeleteAll, objs[0].Key, func() (map[string]error, error) { return f.S3.DeleteAll(ctx, objs) })
+	return through(f, ctx, DeleteAll, objs[0].Key,
+		func() (map[string]error, error) { return f.S3.DeleteAll(ctx, objs) })
 }
 
 func (f *faulty) MayDelete(ctx context.Context, prefix string) error {

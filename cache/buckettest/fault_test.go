@@ -14,7 +14,8 @@ import (
 
 // TestFaults has each fault happen to one of several requests, by a rule.
 func TestFaults(t *testing.T) {
-	refused := &s3backend.Error{Op: buckettest.Put, Kind: s3backend.Denied, Err: errors.New("AccessDenied")}
+	refused := &s3backend.Error{Op: buckettest.Put, Kind: s3backend.Denied,
+		Err: errors.New("AccessDenied")}
 	for _, c := range []struct {
 		name   string
 		do     buckettest.Around
@@ -33,9 +34,11 @@ func TestFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				bucket := buckettest.New()
-				b := buckettest.Faults(bucket, buckettest.Rule{Op: buckettest.Put, Key: "d/", Skip: 1, Times: 1, Do: c.do})
+				b := buckettest.Faults(bucket,
+					buckettest.Rule{Op: buckettest.Put, Key: "d/", Skip: 1, Times: 1, Do: c.do})
 				put := func(key string) error {
-					_, err := b.Put(t.Context(), key, bytes.NewReader([]byte("content")), 7, nil, s3backend.Condition{IfNoneMatch: true})
+					_, err := b.Put(t.Context(), key, bytes.NewReader([]byte("content")),
+						7, nil, s3backend.Condition{IfNoneMatch: true})
 					return err
 				}
 				for _, key := range []string{"elsewhere", "elsewhere too", "d/first"} {
@@ -49,13 +52,15 @@ func TestFaults(t *testing.T) {
 				if took := time.Since(begin); took != c.took {
 					t.Errorf("it took %s, want %s", took, c.took)
 				}
-				if (err != nil) != c.fails || c.fails && (!errors.Is(err, c.kind) || s3backend.Ambiguous(err) != c.lost) {
+				if (err != nil) != c.fails ||
+					c.fails && (!errors.Is(err, c.kind) || s3backend.Ambiguous(err) != c.lost) {
 					t.Errorf("put = %v, want a %v that is ambiguous: %t", err, c.kind, c.lost)
 				}
 				if n := bucket.Count(buckettest.Put); n != c.reach {
 					t.Errorf("%d requests reached S3, want %d", n, c.reach)
 				}
-				if data, ok := bucket.Data("d/second"); ok != c.stored || ok && string(data) != "content" {
+				if data, ok := bucket.Data("d/second"); ok != c.stored ||
+					ok && string(data) != "content" {
 					t.Errorf("S3 holds %q, %t, want it stored: %t", data, ok, c.stored)
 				}
 				if err := put("d/third"); err != nil {
@@ -73,8 +78,10 @@ func TestDelayEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin := time.Now()
-		if _, err := b.Head(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
-			t.Errorf("Head = %v after %s, want the deadline's error after 1s", err, time.Since(begin))
+		if _, err := b.Head(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(begin) != time.Second {
+			t.Errorf("Head = %v after %s, want the deadline's error after 1s", err,
+				time.Since(begin))
 		}
 	})
 }

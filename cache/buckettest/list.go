@@ -14,7 +14,8 @@ import (
 const defaultPage = 1000
 
 // List returns one page of keys, rolled up at the delimiter.
-func (b *Bucket) List(ctx context.Context, in s3backend.ListInput) (page s3backend.Page, err error) {
+func (b *Bucket) List(ctx context.Context,
+	in s3backend.ListInput) (page s3backend.Page, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: List, Key: in.Prefix, Err: err}) }()
@@ -63,5 +64,6 @@ func (b *Bucket) List(ctx context.Context, in s3backend.ListInput) (page s3backe
 
 // rolled tells that the page before ended with a prefix that stands for many keys.
 func rolled(in s3backend.ListInput) bool {
-	return in.Delimiter != "" && len(in.Token) > len(in.Prefix) && strings.HasSuffix(in.Token, in.Delimiter)
+	return in.Delimiter != "" && len(in.Token) > len(in.Prefix) &&
+		strings.HasSuffix(in.Token, in.Delimiter)
 }

@@ -27,7 +27,8 @@ type sentPart struct {
 }
 
 // CreateUpload begins a multipart upload.
-func (b *Bucket) CreateUpload(ctx context.Context, key string, h *s3backend.Header) (up s3backend.Upload, err error) {
+func (b *Bucket) CreateUpload(ctx context.Context, key string,
+	h *s3backend.Header) (up s3backend.Upload, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: CreateUpload, Key: key, Err: err}) }()
@@ -49,11 +50,14 @@ func (b *Bucket) uploadLocked(op string, up s3backend.Upload) (*upload, error) {
 }
 
 // UploadPart sends a part; one sent before is replaced.
-func (b *Bucket) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (p s3backend.Part, err error) {
+func (b *Bucket) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+	size int64) (p s3backend.Part, err error) {
 	data, err := readBody(ctx, UploadPart, up.Key, body, size)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	defer func() { b.doneLocked(Request{Op: UploadPart, Key: up.Key, Part: num, Size: size, Err: err}) }()
+	defer func() {
+		b.doneLocked(Request{Op: UploadPart, Key: up.Key, Part: num, Size: size, Err: err})
+	}()
 	if err != nil {
 		return p, err
 	}
@@ -61,10 +65,13 @@ func (b *Bucket) UploadPart(ctx context.Context, up s3backend.Upload, num int32,
 }
 
 // CopyPart makes a range of src a part.
-func (b *Bucket) CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object, off, size int64) (p s3backend.Part, err error) {
+func (b *Bucket) CopyPart(ctx context.Context, up s3backend.Upload, num int32, src s3backend.Object,
+	off, size int64) (p s3backend.Part, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	defer func() { b.doneLocked(Request{Op: CopyPart, Key: up.Key, Part: num, Size: size, Err: err}) }()
+	defer func() {
+		b.doneLocked(Request{Op: CopyPart, Key: up.Key, Part: num, Size: size, Err: err})
+	}()
 	if err := canceled(ctx, CopyPart, up.Key); err != nil {
 		return p, err
 	}
@@ -78,7 +85,8 @@ func (b *Bucket) CopyPart(ctx context.Context, up s3backend.Upload, num int32, s
 	return b.partLocked(CopyPart, up, num, from.data[off:off+size])
 }
 
-func (b *Bucket) partLocked(op string, up s3backend.Upload, num int32, data []byte) (s3backend.Part, error) {
+func (b *Bucket) partLocked(op string, up s3backend.Upload, num int32,
+	data []byte) (s3backend.Part, error) {
 	u, err := b.uploadLocked(op, up)
 	if err != nil {
 		return s3backend.Part{}, err
@@ -89,11 +97,13 @@ func (b *Bucket) partLocked(op string, up s3backend.Upload, num int32, data []by
 	etag := etagOf(data)
 	u.parts[num] = sentPart{etag, data}
 	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(data))
-	return s3backend.Part{Number: num, ETag: etag, CRC32: base64.StdEncoding.EncodeToString(sum), Size: int64(len(data))}, nil
+	return s3backend.Part{Number: num, ETag: etag, CRC32: base64.StdEncoding.EncodeToString(sum),
+		Size: int64(len(data))}, nil
 }
 
 // Complete makes the parts one object.
-func (b *Bucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b *Bucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: Complete, Key: up.Key, Size: size, Err: err}) }()
@@ -104,14 +114,16 @@ func (b *Bucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3ba
 	if err != nil {
 		return obj, err
 	}
-	parts = slices.SortedFunc(slices.Values(parts), func(a, b s3backend.Part) int { return int(a.Number) - int(b.Number) })
+	parts = slices.SortedFunc(slices.Values(parts),
+		func(a, b s3backend.Part) int { return int(a.Number) - int(b.Number) })
 	bodies, total := make([][]byte, 0, len(parts)), int64(0)
 	sums := md5.New()
 	for i, p := range parts {
 		sent, ok := u.parts[p.Number]
 		switch {
 		case !ok || sent.etag != p.ETag:
-			return obj, refuse(Complete, up.Key, s3backend.OtherPart, fmt.Sprintf("InvalidPart: %d", p.Number))
+			return obj, refuse(Complete, up.Key, s3backend.OtherPart,
+				fmt.Sprintf("InvalidPart: %d", p.Number))
 		case i > 0 && parts[i-1].Number == p.Number:
 			return obj, refuse(Complete, up.Key, s3backend.Other, "InvalidPartOrder")
 		case i < len(parts)-1 && int64(len(sent.data)) < s3backend.MinPartSize:

@@ -30,7 +30,8 @@ func (b *Bucket) Head(ctx context.Context, key string) (obj s3backend.Object, er
 }
 
 // Get returns a range of the version obj; Stale once the key holds another.
-func (b *Bucket) Get(ctx context.Context, obj s3backend.Object, off, n int64) (r io.ReadCloser, err error) {
+func (b *Bucket) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (r io.ReadCloser, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: Get, Key: obj.Key, Size: n, Err: err}) }()
@@ -50,7 +51,8 @@ func (b *Bucket) Get(ctx context.Context, obj s3backend.Object, off, n int64) (r
 }
 
 // Put makes body's first size bytes the object at key.
-func (b *Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b *Bucket) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	data, err := readBody(ctx, Put, key, body, size)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -77,7 +79,8 @@ func readBody(ctx context.Context, op, key string, body io.ReadSeeker, size int6
 }
 
 // Copy makes the version src the object at key, with src's header or with h.
-func (b *Bucket) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b *Bucket) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+	cond s3backend.Condition) (obj s3backend.Object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: Copy, Key: key, Size: src.Size, Err: err}) }()
@@ -93,7 +96,8 @@ func (b *Bucket) Copy(ctx context.Context, src s3backend.Object, key string, h *
 	}
 	if h == nil {
 		if src.Key == key && !src.ByVersion {
-			return obj, refuse(Copy, key, s3backend.Other, "InvalidRequest: onto itself, with nothing to change")
+			return obj, refuse(Copy, key,
+				s3backend.Other, "InvalidRequest: onto itself, with nothing to change")
 		}
 		h = from.Header
 	}
@@ -134,7 +138,8 @@ func (b *Bucket) Delete(ctx context.Context, key string, cond s3backend.Conditio
 func (b *Bucket) RemovesVersions() bool { return true }
 
 // DeleteAll removes versions, or what keys hold where no version is told.
-func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed map[string]error, err error) {
+func (b *Bucket) DeleteAll(ctx context.Context,
+	objs []s3backend.Object) (failed map[string]error, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: DeleteAll, Keys: len(objs), Err: err}) }()
@@ -146,7 +151,8 @@ func (b *Bucket) DeleteAll(ctx context.Context, objs []s3backend.Object) (failed
 		if _, ok := b.objects[o.Key]; !ok {
 			continue
 		}
-		if err := b.holdsLocked(DeleteAll, o.Key, s3backend.Condition{IfMatch: o.ETag}); err != nil {
+		if err := b.holdsLocked(DeleteAll,
+			o.Key, s3backend.Condition{IfMatch: o.ETag}); err != nil {
 			failed[o.Key] = err
 			continue
 		}
@@ -175,5 +181,6 @@ func (b *Bucket) Sum(ctx context.Context, obj s3backend.Object) (s3backend.Sum, 
 		return s3backend.Sum{}, refuse(Head, obj.Key, s3backend.Stale, "PreconditionFailed")
 	}
 	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(now.data))
-	return s3backend.Sum{New: func() hash.Hash { return crc32.NewIEEE() }, Value: base64.StdEncoding.EncodeToString(sum)}, nil
+	return s3backend.Sum{New: func() hash.Hash { return crc32.NewIEEE() },
+		Value: base64.StdEncoding.EncodeToString(sum)}, nil
 }

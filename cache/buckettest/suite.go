@@ -61,9 +61,11 @@ func (s *suite) cleanUp() {
 	}
 }
 
-func (s *suite) put(name, data string, h *s3backend.Header, cond s3backend.Condition) s3backend.Object {
+func (s *suite) put(name, data string, h *s3backend.Header,
+	cond s3backend.Condition) s3backend.Object {
 	s.Helper()
-	obj, err := s.b.Put(s.Context(), s.prefix+name, strings.NewReader(data), int64(len(data)), h, cond)
+	obj, err := s.b.Put(s.Context(), s.prefix+name, strings.NewReader(data),
+		int64(len(data)), h, cond)
 	if err != nil {
 		s.Fatalf("Put %q: %v", name, err)
 	}
@@ -139,13 +141,15 @@ func (s *suite) listAll(in s3backend.ListInput) s3backend.Page {
 }
 
 func (s *suite) putGet() {
-	h := &s3backend.Header{ContentType: "text/csv", CacheControl: "no-cache", User: map[string]string{"mtime": "1.5", "Mode": "33188"}}
+	h := &s3backend.Header{ContentType: "text/csv", CacheControl: "no-cache",
+		User: map[string]string{"mtime": "1.5", "Mode": "33188"}}
 	put := s.put("f", "hello", h, s3backend.Condition{})
 	got := s.wantHolds("f", []byte("hello"))
 	if got.ETag != put.ETag || got.Modified.IsZero() {
 		s.Errorf("Head = %+v, Put told %+v", got, put)
 	}
-	if got.Header == nil || got.Header.ContentType != "text/csv" || got.Header.CacheControl != "no-cache" ||
+	if got.Header == nil || got.Header.ContentType != "text/csv" ||
+		got.Header.CacheControl != "no-cache" ||
 		got.Header.User["mtime"] != "1.5" || got.Header.User["mode"] != "33188" {
 		s.Errorf("Head tells the header %+v, want %+v", got.Header, h)
 	}
@@ -157,7 +161,8 @@ func (s *suite) putGet() {
 	}
 	part := bytes.NewReader([]byte("..middle.."))
 	part.Seek(2, io.SeekStart)
-	if _, err := s.b.Put(s.Context(), s.prefix+"part", part, 6, nil, s3backend.Condition{}); err != nil {
+	if _, err := s.b.Put(s.Context(), s.prefix+"part", part,
+		6, nil, s3backend.Condition{}); err != nil {
 		s.Fatalf("Put of a body's middle: %v", err)
 	}
 	s.wantHolds("part", []byte("middle"))
@@ -177,22 +182,27 @@ func (s *suite) putConditions() {
 	s.wantHolds("f", []byte("two"))
 	_, err := s.b.Get(s.Context(), one, 0, 3)
 	s.wantStale("Get of a version that was replaced", err)
-	_, err = s.b.Put(s.Context(), s.prefix+"none", strings.NewReader("x"), 1, nil, s3backend.Condition{IfMatch: one.ETag})
+	_, err = s.b.Put(s.Context(), s.prefix+"none", strings.NewReader("x"), 1, nil,
+		s3backend.Condition{IfMatch: one.ETag})
 	s.wantStale("Put with IfMatch where nothing is", err)
 }
 
 func (s *suite) copy() {
-	src := s.put("src", "hello", &s3backend.Header{ContentType: "text/x-a", User: map[string]string{"k": "v"}}, s3backend.Condition{})
-	kept, err := s.b.Copy(s.Context(), src, s.prefix+"dst", nil, s3backend.Condition{IfNoneMatch: true})
+	src := s.put("src", "hello", &s3backend.Header{ContentType: "text/x-a",
+		User: map[string]string{"k": "v"}}, s3backend.Condition{})
+	kept, err := s.b.Copy(s.Context(), src, s.prefix+"dst", nil,
+		s3backend.Condition{IfNoneMatch: true})
 	if err != nil {
 		s.Fatalf("Copy: %v", err)
 	}
-	if got := s.wantHolds("dst", []byte("hello")); got.ETag != kept.ETag || got.Header.ContentType != "text/x-a" || got.Header.User["k"] != "v" {
+	if got := s.wantHolds("dst", []byte("hello")); got.ETag != kept.ETag ||
+		got.Header.ContentType != "text/x-a" || got.Header.User["k"] != "v" {
 		s.Errorf("Head of the copy = %+v, %+v", got, got.Header)
 	}
 	_, err = s.b.Copy(s.Context(), src, s.prefix+"dst", nil, s3backend.Condition{IfNoneMatch: true})
 	s.wantStale("Copy with IfNoneMatch onto an object", err)
-	_, err = s.b.Copy(s.Context(), src, s.prefix+"dst", nil, s3backend.Condition{IfMatch: noSuchETag})
+	_, err = s.b.Copy(s.Context(), src, s.prefix+"dst", nil,
+		s3backend.Condition{IfMatch: noSuchETag})
 	s.wantStale("Copy with another version's IfMatch", err)
 	stale := src
 	stale.ETag = noSuchETag
@@ -202,11 +212,13 @@ func (s *suite) copy() {
 	none.Key += "-none"
 	_, err = s.b.Copy(s.Context(), none, s.prefix+"new", nil, s3backend.Condition{})
 	s.wantNotExist("Copy of nothing", err)
-	self, err := s.b.Copy(s.Context(), src, src.Key, &s3backend.Header{ContentType: "text/x-b"}, s3backend.Condition{IfMatch: src.ETag})
+	self, err := s.b.Copy(s.Context(), src, src.Key, &s3backend.Header{ContentType: "text/x-b"},
+		s3backend.Condition{IfMatch: src.ETag})
 	if err != nil {
 		s.Fatalf("Copy onto itself with a new header: %v", err)
 	}
-	if got := s.wantHolds("src", []byte("hello")); got.ETag != self.ETag || got.Header.ContentType != "text/x-b" || len(got.Header.User) > 0 {
+	if got := s.wantHolds("src", []byte("hello")); got.ETag != self.ETag ||
+		got.Header.ContentType != "text/x-b" || len(got.Header.User) > 0 {
 		s.Errorf("Head after a copy onto itself = %+v, %+v", got, got.Header)
 	}
 }
@@ -216,7 +228,8 @@ func (s *suite) delete() {
 		s.Errorf("MayDelete: %v", err)
 	}
 	obj := s.put("f", "hello", nil, s3backend.Condition{})
-	s.wantStale("Delete with another version's IfMatch", s.b.Delete(s.Context(), obj.Key, s3backend.Condition{IfMatch: noSuchETag}))
+	s.wantStale("Delete with another version's IfMatch",
+		s.b.Delete(s.Context(), obj.Key, s3backend.Condition{IfMatch: noSuchETag}))
 	s.wantHolds("f", []byte("hello"))
 	// The first Delete removes it.
 	for _, cond := range []s3backend.Condition{{IfMatch: obj.ETag}, {IfMatch: obj.ETag}, {}} {
@@ -242,7 +255,8 @@ func (s *suite) missing() {
 	s.wantNotExist("Head", err)
 	_, err = s.b.Get(s.Context(), s3backend.Object{Key: s.prefix + "none"}, 0, 1)
 	s.wantNotExist("Get", err)
-	if page := s.listAll(s3backend.ListInput{Prefix: s.prefix}); len(page.Objects)+len(page.Prefixes) > 0 {
+	if page := s.listAll(s3backend.ListInput{Prefix: s.prefix}); len(
+		page.Objects)+len(page.Prefixes) > 0 {
 		s.Errorf("List of nothing = %+v", page)
 	}
 }
@@ -252,9 +266,13 @@ func (s *suite) canceled() {
 	cancel()
 	for what, send := range map[string]func() error{
 		"Head": func() error { _, err := s.b.Head(ctx, s.prefix+"f"); return err },
-		"List": func() error { _, err := s.b.List(ctx, s3backend.ListInput{Prefix: s.prefix}); return err },
+		"List": func() error {
+			_, err := s.b.List(ctx, s3backend.ListInput{Prefix: s.prefix})
+			return err
+		},
 		"Put": func() error {
-			_, err := s.b.Put(ctx, s.prefix+"f", strings.NewReader("x"), 1, nil, s3backend.Condition{})
+			_, err := s.b.Put(ctx, s.prefix+"f", strings.NewReader("x"),
+				1, nil, s3backend.Condition{})
 			return err
 		},
 	} {

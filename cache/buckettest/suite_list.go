@@ -29,15 +29,18 @@ func (s *suite) listPages() {
 			s.Errorf("List by %d = %q, want %q", size, got, names)
 		}
 		for _, o := range page.Objects {
-			if o.ETag == "" || o.Size == 0 || o.Modified.IsZero() || (o.Owner != "") != (size == 1) {
+			if o.ETag == "" || o.Size == 0 || o.Modified.IsZero() ||
+				(o.Owner != "") != (size == 1) {
 				s.Errorf("List by %d tells %+v", size, o)
 			}
 		}
 	}
-	if got, _ := s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix, StartAfter: s.prefix + "a-1"})); !slices.Equal(got, names[3:]) {
+	if got, _ := s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix,
+		StartAfter: s.prefix + "a-1"})); !slices.Equal(got, names[3:]) {
 		s.Errorf("List after a-1 = %q, want %q", got, names[3:])
 	}
-	if got, _ := s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix + "a"})); !slices.Equal(got, names[1:6]) {
+	if got, _ := s.listed(
+		s.listAll(s3backend.ListInput{Prefix: s.prefix + "a"})); !slices.Equal(got, names[1:6]) {
 		s.Errorf("List of what begins with a = %q, want %q", got, names[1:6])
 	}
 }
@@ -48,11 +51,14 @@ func (s *suite) listDelimiter() {
 	}
 	s.put("b/", "", nil, s3backend.Condition{})
 	for _, size := range []int32{0, 1, 2, 3} {
-		objects, prefixes := s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix, Delimiter: "/", Max: size}))
-		if !slices.Equal(objects, []string{"a-1", "e"}) || !slices.Equal(prefixes, []string{"a/", "b/", "c/"}) {
+		objects, prefixes := s.listed(
+			s.listAll(s3backend.ListInput{Prefix: s.prefix, Delimiter: "/", Max: size}))
+		if !slices.Equal(objects, []string{"a-1", "e"}) ||
+			!slices.Equal(prefixes, []string{"a/", "b/", "c/"}) {
 			s.Errorf("List by %d = %q and %q", size, objects, prefixes)
 		}
-		objects, prefixes = s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix + "b/", Delimiter: "/", Max: size}))
+		objects, prefixes = s.listed(
+			s.listAll(s3backend.ListInput{Prefix: s.prefix + "b/", Delimiter: "/", Max: size}))
 		if !slices.Equal(objects, []string{"b/"}) || prefixes != nil {
 			s.Errorf("List of b/ by %d = %q and %q", size, objects, prefixes)
 		}
@@ -63,11 +69,13 @@ func (s *suite) listDelimiter() {
 func (s *suite) listBeside() {
 	s.put("a/1", "x", nil, s3backend.Condition{})
 	s.put("a-1", "x", nil, s3backend.Condition{})
-	_, err := s.b.Put(s.Context(), s.prefix+"a", strings.NewReader("x"), 1, nil, s3backend.Condition{})
+	_, err := s.b.Put(s.Context(), s.prefix+"a", strings.NewReader("x"),
+		1, nil, s3backend.Condition{})
 	if err != nil {
 		s.Skipf("this server keeps no object beside a folder of its name, as S3 does: %v", err)
 	}
-	objects, prefixes := s.listed(s.listAll(s3backend.ListInput{Prefix: s.prefix + "a", Delimiter: "/", Max: 1}))
+	objects, prefixes := s.listed(
+		s.listAll(s3backend.ListInput{Prefix: s.prefix + "a", Delimiter: "/", Max: 1}))
 	if !slices.Equal(objects, []string{"a", "a-1"}) || !slices.Equal(prefixes, []string{"a/"}) {
 		s.Errorf("List of a = %q and %q", objects, prefixes)
 	}

@@ -13,7 +13,8 @@ import (
 // begin starts an upload and sends data as parts of these sizes.
 func (s *suite) begin(name string, data []byte, sizes ...int) (s3backend.Upload, []s3backend.Part) {
 	s.Helper()
-	up, err := s.b.CreateUpload(s.Context(), s.prefix+name, &s3backend.Header{User: map[string]string{"mode": "33188"}})
+	up, err := s.b.CreateUpload(s.Context(),
+		s.prefix+name, &s3backend.Header{User: map[string]string{"mode": "33188"}})
 	if err != nil || up.ID == "" || up.Key != s.prefix+name {
 		s.Fatalf("CreateUpload = %+v, %v", up, err)
 	}
@@ -45,12 +46,14 @@ func (s *suite) multipart() {
 	if err != nil {
 		s.Fatalf("UploadPart again: %v", err)
 	}
-	if _, err := s.b.Complete(s.Context(), up, parts, int64(len(data)), s3backend.Condition{}); err == nil {
+	if _, err := s.b.Complete(s.Context(), up, parts, int64(len(data)),
+		s3backend.Condition{}); err == nil {
 		s.Error("Complete with a part that was replaced: nil")
 	}
 	slices.Reverse(parts)
 	parts[0] = p // in any order
-	obj, err := s.b.Complete(s.Context(), up, parts, 5<<20+20, s3backend.Condition{IfNoneMatch: true})
+	obj, err := s.b.Complete(s.Context(), up, parts, 5<<20+20,
+		s3backend.Condition{IfNoneMatch: true})
 	if err != nil {
 		s.Fatalf("Complete: %v", err)
 	}
@@ -93,7 +96,8 @@ func (s *suite) completeConditions() {
 		s.wantStale("Complete with "+what, err)
 	}
 	s.wantHolds("f", []byte("one"))
-	if _, err := s.b.Complete(s.Context(), up, parts, 4, s3backend.Condition{IfMatch: one.ETag}); err != nil {
+	if _, err := s.b.Complete(s.Context(),
+		up, parts, 4, s3backend.Condition{IfMatch: one.ETag}); err != nil {
 		s.Fatalf("Complete with IfMatch, after it was refused: %v", err)
 	}
 	s.wantHolds("f", []byte("two!"))
@@ -101,7 +105,8 @@ func (s *suite) completeConditions() {
 
 func (s *suite) copyPart() {
 	data := random(6 << 20)
-	src, err := s.b.Put(s.Context(), s.prefix+"src", bytes.NewReader(data), int64(len(data)), nil, s3backend.Condition{})
+	src, err := s.b.Put(s.Context(), s.prefix+"src", bytes.NewReader(data), int64(len(data)),
+		nil, s3backend.Condition{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -122,7 +127,8 @@ func (s *suite) copyPart() {
 	none.Key += "-none"
 	_, err = s.b.CopyPart(s.Context(), up, 3, none, 0, 5<<20)
 	s.wantNotExist("CopyPart of nothing", err)
-	if _, err := s.b.Complete(s.Context(), up, []s3backend.Part{one, two}, 5<<20+4, s3backend.Condition{}); err != nil {
+	if _, err := s.b.Complete(s.Context(), up, []s3backend.Part{one, two}, 5<<20+4,
+		s3backend.Condition{}); err != nil {
 		s.Fatalf("Complete: %v", err)
 	}
 	s.wantHolds("dst", append(data[1<<20:], "tail"...))

@@ -9,7 +9,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// Versions and HeadVersion are requests that only some of the cache makes, as they stand in the log.
+// Versions and HeadVersion are requests that only some of the cache makes, as they stand in the
+// log.
 const (
 	Versions    = "ListObjectVersions"
 	HeadVersion = "HeadObject of a version"
@@ -36,7 +37,8 @@ func (b *Bucket) keepLocked(key string, o object, removed bool) string {
 func (b *Bucket) removeLocked(key string) {
 	delete(b.objects, key)
 	b.keys = nil
-	b.keepLocked(key, object{Object: s3backend.Object{Key: key, Modified: time.Now().UTC().Truncate(time.Second)}}, true)
+	b.keepLocked(key, object{Object: s3backend.Object{Key: key,
+		Modified: time.Now().UTC().Truncate(time.Second)}}, true)
 }
 
 // findLocked returns what the key of obj holds, or with obj.ByVersion, that version.
@@ -62,7 +64,8 @@ func (b *Bucket) Versions(ctx context.Context, key string) (all []s3backend.Vers
 		return nil, err
 	}
 	for i, e := range b.history[key] {
-		v := s3backend.Version{Object: e.Object, Removed: e.removed, Latest: i == len(b.history[key])-1}
+		v := s3backend.Version{Object: e.Object, Removed: e.removed,
+			Latest: i == len(b.history[key])-1}
 		v.ByVersion, v.Header = true, nil
 		all = append(all, v)
 	}
@@ -71,7 +74,8 @@ func (b *Bucket) Versions(ctx context.Context, key string) (all []s3backend.Vers
 }
 
 // HeadVersion returns a version with its header.
-func (b *Bucket) HeadVersion(ctx context.Context, obj s3backend.Object) (now s3backend.Object, err error) {
+func (b *Bucket) HeadVersion(ctx context.Context,
+	obj s3backend.Object) (now s3backend.Object, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() { b.doneLocked(Request{Op: HeadVersion, Key: obj.Key, Err: err}) }()

@@ -46,7 +46,8 @@ func (w *Wire) Send(ctx context.Context, body io.Reader) error {
 			time.Sleep(time.Duration(int64(n) * int64(time.Second) / w.Rate.Load()))
 			<-w.busy
 			if w.each > 0 {
-				time.Sleep(time.Until(at.Add(time.Duration(int64(n) * int64(time.Second) / w.each))))
+				time.Sleep(
+					time.Until(at.Add(time.Duration(int64(n) * int64(time.Second) / w.each))))
 			}
 			w.Carried.Add(int64(n))
 		}

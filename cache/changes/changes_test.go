@@ -18,7 +18,8 @@ import (
 // TestDue is the table of what is told of one object, by what was taken of it, what may have been
 // told since, and what S3 holds now.
 func TestDue(t *testing.T) {
-	none, v1, v2, v3 := Version{}, Version{ETag: "1", Modified: 1}, Version{ETag: "2", Modified: 2}, Version{ETag: "3", Modified: 3}
+	none, v1, v2, v3 := Version{}, Version{ETag: "1", Modified: 1}, Version{ETag: "2",
+		Modified: 2}, Version{ETag: "3", Modified: 3}
 	may := func(kind Kind, v Version) *begun { return &begun{id: 7, kind: kind, version: v} }
 	for _, tt := range []struct {
 		taken  Version
@@ -47,7 +48,8 @@ func TestDue(t *testing.T) {
 		{v1, may(Created, v2), none, Removed, false},
 	} {
 		if kind, repeat := due(tt.taken, tt.may, tt.now); kind != tt.kind || repeat != tt.repeat {
-			t.Errorf("taken %v, begun %v, now %v: due = %q, %t, want %q, %t", tt.taken, tt.may, tt.now, kind, repeat, tt.kind, tt.repeat)
+			t.Errorf("taken %v, begun %v, now %v: due = %q, %t, want %q, %t", tt.taken,
+				tt.may, tt.now, kind, repeat, tt.kind, tt.repeat)
 		}
 	}
 }
@@ -57,13 +59,15 @@ func TestSort(t *testing.T) {
 	at := func(kind Kind, key string, modified int64) Event {
 		return Event{Kind: kind, Key: key, Version: Version{Modified: modified}}
 	}
-	events := []Event{at(Removed, "z", 1), at(Changed, "b", 2), at(Removed, "a", 9), at(Created, "a", 3), at(Created, "c", 2)}
+	events := []Event{at(Removed, "z", 1), at(Changed, "b", 2), at(Removed, "a", 9),
+		at(Created, "a", 3), at(Created, "c", 2)}
 	Sort(events)
 	var got []string
 	for _, e := range events {
 		got = append(got, fmt.Sprintf("%s %s", e.Kind, e.Key))
 	}
-	if want := []string{"changed b", "created c", "created a", "removed a", "removed z"}; !slices.Equal(got, want) {
+	if want := []string{"changed b", "created c", "created a",
+		"removed a", "removed z"}; !slices.Equal(got, want) {
 		t.Errorf("the order is %q, want %q", got, want)
 	}
 }
@@ -192,8 +196,8 @@ func (h *history) life(t *rapid.T) {
 	}
 }
 
-// tear cuts off some of the last line, as a kill in the middle of a write does, or puts zeros in its
-// place, as a loss of power may.
+// tear cuts off some of the last line, as a kill in the middle of a write does, or puts zeros in
+// its place, as a loss of power may.
 func (h *history) tear(t *rapid.T) {
 	path := filepath.Join(h.dir, "cursor")
 	text, err := os.ReadFile(path)
@@ -206,7 +210,8 @@ func (h *history) tear(t *rapid.T) {
 	if keep == len(text) {
 		zeros = 0
 	}
-	if err := errors.Join(os.Truncate(path, int64(keep)), os.Truncate(path, int64(keep+zeros))); err != nil {
+	if err := errors.Join(os.Truncate(path, int64(keep)),
+		os.Truncate(path, int64(keep+zeros))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -214,12 +219,14 @@ func (h *history) tear(t *rapid.T) {
 // tell has the program take an event into account, and checks that it makes sense to it.
 func (h *history) tell(e Event) {
 	was, has := h.knows[e.Key]
-	// With an event that was cut off, the program may know what was told then, or what it knew before.
+	// With an event that was cut off, the program may know what was told then, or what it knew
+	// before.
 	cut := slices.ContainsFunc(h.told, func(o told) bool { return o.Key == e.Key && !o.taken })
 	again := slices.ContainsFunc(h.told, func(o told) bool { return o.ID == e.ID })
 	for i, o := range slices.Backward(h.told) { // what was told last of the key, if it still holds
 		if o.Key == e.Key {
-			again = again || !h.told[i].taken && o.Kind == e.Kind && (e.Kind == Removed || o.Version == e.Version)
+			again = again || !h.told[i].taken && o.Kind == e.Kind &&
+				(e.Kind == Removed || o.Version == e.Version)
 			break
 		}
 	}
@@ -265,7 +272,8 @@ func TestEveryChangeIsToldOnce(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		h := &history{
-			t: t, dir: filepath.Join(dir, "state"), bucket: map[string]Version{}, knows: map[string]Version{},
+			t: t, dir: filepath.Join(dir,
+				"state"), bucket: map[string]Version{}, knows: map[string]Version{},
 			open: map[uint64]Event{}, ids: map[uint64]bool{},
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "lives") {
@@ -326,7 +334,8 @@ func TestCursor(t *testing.T) {
 	if e, ok := c.Look().See("a\xff", Version{ETag: "1"}); ok {
 		t.Errorf("what was there at the start is told: %+v", e)
 	}
-	if err := c.Pass(Event{Kind: Created, Key: "ours", Version: Version{ETag: "3"}, Own: true}, Event{Kind: Removed, Key: "b"}); err != nil {
+	if err := c.Pass(Event{Kind: Created, Key: "ours", Version: Version{ETag: "3"}, Own: true},
+		Event{Kind: Removed, Key: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir.Path(), "cursor")
@@ -338,7 +347,8 @@ func TestCursor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again.New() || again.Len() != 2 {
-		t.Errorf("another process finds %d objects, and that it is new: %t", again.Len(), again.New())
+		t.Errorf("another process finds %d objects, and that it is new: %t",
+			again.Len(), again.New())
 	}
 	look := again.Look()
 	for key, etag := range map[string]string{"a\xff": "1", "ours": "3"} {
@@ -371,7 +381,8 @@ func TestCursorStaysSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 10 * slack {
-		if err := c.Pass(Event{Kind: Changed, Key: "a", Version: Version{Modified: int64(i + 1)}}); err != nil {
+		if err := c.Pass(Event{Kind: Changed,
+			Key: "a", Version: Version{Modified: int64(i + 1)}}); err != nil {
 			t.Fatal(err)
 		}
 		if c.Due() {

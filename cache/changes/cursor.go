@@ -53,8 +53,8 @@ func Open(dir *privatedir.Dir, name, id string) (*Cursor, error) {
 
 // replay reads the lines of a file. A damaged one is passed over. What it said is told again, since
 // that is missing: an object that is not known was created, and an event that has not ended is due.
-// Only if S3 holds an older version again than the one that the line was about, and an intact line is
-// about that one, is nothing due: as when the current version of a versioned object was deleted.
+// Only if S3 holds an older version again than the one that the line was about, and an intact line
+// is about that one, is nothing due: as when the current version of a versioned object was deleted.
 func (c *Cursor) replay(data []byte) error {
 	torn := false // the line before may have been cut short
 	for line := range bytes.Lines(data) {
@@ -91,7 +91,8 @@ func (c *Cursor) replay(data []byte) error {
 	}
 	if c.damaged > 0 {
 		c.state.doubt = true
-		// Greater than any number that a lost line may have had: no cursor has an event each second.
+		// Greater than any number that a lost line may have had: no cursor has an event each
+		// second.
 		c.state.last = max(c.state.last, uint64(time.Now().Unix()))
 	}
 	return nil
@@ -108,8 +109,8 @@ func (c *Cursor) open() (err error) {
 func (c *Cursor) New() bool { return c.file == nil }
 
 // Damaged returns how many lines of the file were not as they were written. Events that they were
-// about are told again: what the first look finds has [Event.Again]. The numbers of events go on with
-// one that was not used before.
+// about are told again: what the first look finds has [Event.Again]. The numbers of events go on
+// with one that was not used before.
 func (c *Cursor) Damaged() int { return c.damaged }
 
 // Start begins a new cursor, as though all objects of known were told already.
@@ -172,7 +173,8 @@ func (c *Cursor) Len() int { return len(c.state.taken) }
 // damaged ones of which all that may have been told before was taken.
 func (c *Cursor) Due() bool {
 	settled := !c.state.doubt && len(c.state.doubted) == 0
-	return c.old || c.damaged > 0 && settled || c.lines > 2*(len(c.state.taken)+len(c.state.begun))+slack
+	return c.old || c.damaged > 0 && settled ||
+		c.lines > 2*(len(c.state.taken)+len(c.state.begun))+slack
 }
 
 // Compact writes the file anew, with what is known alone, and opens that. After a crash at any
@@ -188,10 +190,12 @@ func (c *Cursor) Compact() error {
 	}
 	err := write(record{Op: opCursor, ID: c.state.last, Key: jsonbytes.String(c.id)})
 	for key, t := range c.state.taken {
-		err = errors.Join(err, write(record{Op: opKnown, Key: jsonbytes.String(key), Version: t.Version, Own: t.own}))
+		err = errors.Join(err,
+			write(record{Op: opKnown, Key: jsonbytes.String(key), Version: t.Version, Own: t.own}))
 	}
 	for key, m := range c.state.begun {
-		err = errors.Join(err, write(record{Op: opBegin, ID: m.id, Kind: m.kind, Key: jsonbytes.String(key), Version: m.version, Own: m.own}))
+		err = errors.Join(err, write(record{Op: opBegin, ID: m.id, Kind: m.kind,
+			Key: jsonbytes.String(key), Version: m.version, Own: m.own}))
 	}
 	if err == nil {
 		err = c.dir.WriteFile(c.name, b.Bytes())

@@ -34,7 +34,9 @@ func live(t *testing.T) *lived {
 		t.Fatal(err)
 	}
 	l := &lived{dir: dir, path: filepath.Join(dir.Path(), "cursor")}
-	v := func(n int64) Version { return Version{ETag: strings.Repeat("e", int(n)), Size: n, Modified: n} }
+	v := func(n int64) Version {
+		return Version{ETag: strings.Repeat("e", int(n)), Size: n, Modified: n}
+	}
 	c := l.open(t)
 	if err := c.Start(map[string]Version{"a\xff": v(1), "b": v(2), "c/ü\"\n": v(3)}); err != nil {
 		t.Fatal(err)
@@ -54,7 +56,8 @@ func live(t *testing.T) *lived {
 	}
 	tell(true, Event{Kind: Changed, Key: "b", Version: v(4)})
 	tell(true, Event{Kind: Removed, Key: "a\xff", Version: v(1)})
-	if err := c.Pass(Event{Kind: Created, Key: "ours", Version: v(5), Own: true}, Event{Kind: Removed, Key: "b"}); err != nil {
+	if err := c.Pass(Event{Kind: Created, Key: "ours", Version: v(5), Own: true},
+		Event{Kind: Removed, Key: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	tell(true, Event{Kind: Created, Key: "d", Version: v(6)})
@@ -70,7 +73,8 @@ func live(t *testing.T) *lived {
 	c = l.open(t)
 	defer c.Close()
 	l.due = look(c, l.bucket)
-	if c.Damaged() != 0 || len(l.due) != 2 || l.due[0].Key != "e" || !l.due[0].Again || l.due[1].Key != "new" || l.due[1].Again {
+	if c.Damaged() != 0 || len(l.due) != 2 || l.due[0].Key != "e" || !l.due[0].Again ||
+		l.due[1].Key != "new" || l.due[1].Again {
 		t.Fatalf("of the intact file, %d lines are damaged, and %+v is due", c.Damaged(), l.due)
 	}
 	return l
@@ -98,9 +102,9 @@ func look(c *Cursor, bucket map[string]Version) []Event {
 	return events
 }
 
-// holdDamaged opens the cursor with a damaged file. The damage has to be found; what is due without it
-// has to be due, and what is due besides has to be marked; numbers have to be new. Once all is told, the
-// file is whole: one call in 16 holds that, since it syncs the file for each event.
+// holdDamaged opens the cursor with a damaged file. The damage has to be found; what is due without
+// it has to be due, and what is due besides has to be marked; numbers have to be new. Once all is
+// told, the file is whole: one call in 16 holds that, since it syncs the file for each event.
 func (l *lived) holdDamaged(t *testing.T, file []byte, how string, args ...any) {
 	t.Helper()
 	if err := os.WriteFile(l.path, file, 0o600); err != nil {
@@ -113,7 +117,8 @@ func (l *lived) holdDamaged(t *testing.T, file []byte, how string, args ...any) 
 	}
 	events := look(c, l.bucket)
 	for _, want := range l.due {
-		if !slices.ContainsFunc(events, func(e Event) bool { return e.Key == want.Key && e.Version == want.Version }) {
+		if !slices.ContainsFunc(events,
+			func(e Event) bool { return e.Key == want.Key && e.Version == want.Version }) {
 			t.Fatalf(how+": %+v is not due any more, only %+v", append(args, want, events)...)
 		}
 	}
@@ -190,8 +195,8 @@ func TestDamagedCursor(t *testing.T) {
 	})
 }
 
-// TestCursorWithoutChecksums opens the file of an earlier program: it stays readable, and is written
-// anew with checksums.
+// TestCursorWithoutChecksums opens the file of an earlier program: it stays readable, and is
+// written anew with checksums.
 func TestCursorWithoutChecksums(t *testing.T) {
 	l := live(t)
 	var old []byte
@@ -199,14 +204,17 @@ func TestCursorWithoutChecksums(t *testing.T) {
 		at := bytes.Index(line, []byte(crcField))
 		old = append(append(old, line[:at]...), "}\n"...)
 	}
-	for _, file := range [][]byte{old, slices.Concat(old, []byte(`{"op":"kno`)), slices.Concat(old, []byte("{\"op\":\"kno\x00\x00\n"))} {
+	for _, file := range [][]byte{old, slices.Concat(old, []byte(`{"op":"kno`)),
+		slices.Concat(old, []byte("{\"op\":\"kno\x00\x00\n"))} {
 		if err := os.WriteFile(l.path, file, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for pass := range 2 {
 			c := l.open(t)
-			if events := look(c, l.bucket); c.Damaged() > 0 || !slices.Equal(events, l.due) || c.Due() != (pass == 0) {
-				t.Errorf("pass %d: %d lines are damaged; %+v is due, want %+v", pass, c.Damaged(), events, l.due)
+			if events := look(c, l.bucket); c.Damaged() > 0 || !slices.Equal(events, l.due) ||
+				c.Due() != (pass == 0) {
+				t.Errorf("pass %d: %d lines are damaged; %+v is due, want %+v", pass,
+					c.Damaged(), events, l.due)
 			}
 			if pass == 0 {
 				if err := c.Compact(); err != nil {
@@ -215,7 +223,8 @@ func TestCursorWithoutChecksums(t *testing.T) {
 			}
 			c.Close()
 		}
-		if text, err := os.ReadFile(l.path); err != nil || bytes.Count(text, []byte(crcField)) != bytes.Count(text, []byte("\n")) {
+		if text, err := os.ReadFile(l.path); err != nil ||
+			bytes.Count(text, []byte(crcField)) != bytes.Count(text, []byte("\n")) {
 			t.Errorf("lines have no checksum, %v:\n%s", err, text)
 		}
 	}

@@ -21,7 +21,8 @@ type record struct {
 
 // What a line says.
 const (
-	opCursor = "cursor" // the first line: Key is the cursor's identity, ID the greatest number so far
+	// the first line: Key is the cursor's identity, ID the greatest number so far
+	opCursor = "cursor"
 	opKnown  = "known"  // Version was taken, or is not to be told
 	opForget = "forget" // the object is gone, which is not to be told
 	opBegin  = "begin"  // the event is about to be told
@@ -73,9 +74,9 @@ func decodeOld(line []byte) (r record, ok bool) {
 	return r, err == nil && bytes.Equal(same, line)
 }
 
-// isTorn reports whether a line that cannot be decoded may be the beginning of one whose writing was
-// cut short. After a loss of power, zeros may be where bytes were not written. What has a whole checksum
-// was not cut short: it was changed.
+// isTorn reports whether a line that cannot be decoded may be the beginning of one whose writing
+// was cut short. After a loss of power, zeros may be where bytes were not written. What has a whole
+// checksum was not cut short: it was changed.
 func isTorn(line []byte) bool {
 	at := bytes.Index(line, []byte(crcField)) // in no key: JSON escapes the quotes there
 	return at < 0 || at+tailBytes > len(bytes.TrimRight(line, "\x00"))

@@ -62,7 +62,8 @@ func (l *Log) End(e Event) error {
 }
 
 func beginOf(e Event) record {
-	r := record{Op: opBegin, ID: e.ID, Kind: e.Kind, Key: jsonbytes.String(e.Key), Version: e.Version, Own: e.Own}
+	r := record{Op: opBegin, ID: e.ID, Kind: e.Kind, Key: jsonbytes.String(e.Key),
+		Version: e.Version, Own: e.Own}
 	if e.Kind == Removed {
 		r.Version = Version{}
 	}

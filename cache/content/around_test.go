@@ -53,10 +53,13 @@ func TestSecondSmallReadOffersItsBlocks(t *testing.T) {
 			got := slices.Concat(around...)
 			want := make([]byte, min(ceil(off+size), obj.Size)-off/blockSize*blockSize)
 			readObject(obj, want, at)
-			if offers := len(got) > 0; offers && (at != off/blockSize*blockSize || !bytes.Equal(got, want)) {
-				t.Errorf("read %d of %d bytes at %d: %d bytes at %d are offered, not those of its blocks", n, size, off, len(got), at)
+			if offers := len(got) > 0; offers &&
+				(at != off/blockSize*blockSize || !bytes.Equal(got, want)) {
+				t.Errorf(
+					"read %d of %d bytes at %d: %d bytes at %d are offered, not those of its blocks", n, size, off, len(got), at)
 			} else if from != last && n > 0 && offers != (n == 2) {
-				t.Errorf("read %d of %d bytes at %d: are its blocks offered: %t", n, size, off, offers)
+				t.Errorf("read %d of %d bytes at %d: are its blocks offered: %t",
+					n, size, off, offers)
 			}
 			v.Release()
 		}
@@ -66,8 +69,8 @@ func TestSecondSmallReadOffersItsBlocks(t *testing.T) {
 // ceil returns the end of the block that ends at off or behind it.
 func ceil(off int64) int64 { return (off + blockSize - 1) / blockSize * blockSize }
 
-// TestBlocksAreNotOfferedBeforeAllIsRead: a program that reads all of an object page by page is seen
-// to do so.
+// TestBlocksAreNotOfferedBeforeAllIsRead: a program that reads all of an object page by page is
+// seen to do so.
 func TestBlocksAreNotOfferedBeforeAllIsRead(t *testing.T) {
 	c := newCache(t, new(bucket), Config{})
 	r := c.Open(object("a", 2<<20))
@@ -82,7 +85,8 @@ func TestBlocksAreNotOfferedBeforeAllIsRead(t *testing.T) {
 			v.Release()
 		}
 		if _, whole := r.Whole(); !whole || (offers > 0) != (round > 0) {
-			t.Errorf("round %d: all was read: %t, and %d reads offered a block", round, whole, offers)
+			t.Errorf("round %d: all was read: %t, and %d reads offered a block",
+				round, whole, offers)
 		}
 	}
 }
@@ -97,7 +101,8 @@ func TestReadsThatOfferNoBlocks(t *testing.T) {
 	for i := range int64(30) {
 		v := viewOf(t, r, (i*37%60)<<20+100, 4096)
 		if _, around := v.Around(); around != nil {
-			t.Errorf("a read of what is missing, at block %d, offers %d bytes", (i*37%60)<<3, len(slices.Concat(around...)))
+			t.Errorf("a read of what is missing, at block %d, offers %d bytes", (i*37%60)<<3,
+				len(slices.Concat(around...)))
 		}
 		v.Release()
 	}

@@ -43,7 +43,8 @@ func BenchmarkSequential(b *testing.B) {
 					c.Close()
 					b.StartTimer()
 				}
-				b.ReportMetric((cpu(b)-start)/float64(b.N)/float64(readers)*(1<<30)/size, "cpu-s/GiB")
+				b.ReportMetric((cpu(b)-start)/float64(b.N)/float64(readers)*(1<<30)/size,
+					"cpu-s/GiB")
 				b.ReportMetric(float64(src.gets.Load())/float64(b.N), "gets/op")
 			})
 		}

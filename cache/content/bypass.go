@@ -51,7 +51,8 @@ const longInFlight = 1 << 20
 // farInFlight reports whether block i is on its way, and much of its request comes before it.
 func (v *version) farInFlight(i int64) bool {
 	b := v.blocks[i]
-	return b != nil && b.fetch != nil && b.done == nil && i-b.fetch.blocks[b.fetch.filled].index > longInFlight/blockSize
+	return b != nil && b.fetch != nil &&
+		b.done == nil && i-b.fetch.blocks[b.fetch.filled].index > longInFlight/blockSize
 }
 
 // stateOf is the State of all blocks [from, to); Here if they are not in the same one.

@@ -125,7 +125,8 @@ func New(src Source, cfg Config) (*Cache, error) {
 	var d *diskcache.Cache
 	if cfg.Dir != "" {
 		var err error
-		if d, err = diskcache.Open(diskcache.Config{Dir: cfg.Dir, Size: cfg.DiskSize, MinFree: cfg.MinFree, Logger: log}); err != nil {
+		if d, err = diskcache.Open(diskcache.Config{Dir: cfg.Dir, Size: cfg.DiskSize,
+			MinFree: cfg.MinFree, Logger: log}); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +139,8 @@ func New(src Source, cfg Config) (*Cache, error) {
 		return nil, fmt.Errorf("content: %d bytes of memory: %w", size, err)
 	}
 
-	c := &Cache{src: src, log: log, disk: d, clock: clock{time.Now()}, versions: make(versions), streams: streams{limit: limit}}
+	c := &Cache{src: src, log: log, disk: d, clock: clock{time.Now()}, versions: make(versions),
+		streams: streams{limit: limit}}
 	c.supply = newSupply(c.clock, limit, pool.aheadMax)
 	c.mem = &memory{clock: c.clock, pool: pool, versions: c.versions, supply: c.supply}
 	c.writer = diskWriter{disk: d, mu: &c.mu, mem: c.mem, stats: &c.stats}

@@ -41,7 +41,8 @@ func TestReadAt(t *testing.T) {
 			p := make([]byte, tt.n)
 			n, err := r.ReadAt(t.Context(), p, tt.off)
 			if n != tt.want || err != tt.err {
-				t.Errorf("ReadAt(%q, %d, %d) = %d, %v, want %d, %v", obj.Key, tt.n, tt.off, n, err, tt.want, tt.err)
+				t.Errorf("ReadAt(%q, %d, %d) = %d, %v, want %d, %v", obj.Key, tt.n,
+					tt.off, n, err, tt.want, tt.err)
 			}
 			check(t, r, tt.off, tt.n)
 			r.Close()
@@ -237,7 +238,8 @@ func TestSequential(t *testing.T) {
 			g.Wait()
 			took := time.Since(start)
 			if got := b.bytes.Load(); got != 32<<20 {
-				t.Errorf("%d readers: %d bytes fetched, want %d: nothing twice", readers, got, 32<<20)
+				t.Errorf("%d readers: %d bytes fetched, want %d: nothing twice",
+					readers, got, 32<<20)
 			}
 			if got := b.gets.Load(); got > int64(32+readers) {
 				t.Errorf("%d readers: %d requests, want about one for each MiB", readers, got)
@@ -247,9 +249,11 @@ func TestSequential(t *testing.T) {
 			}
 			// One request after the other would take 20 ms and 12.5 ms for each MiB.
 			if one := 32 * 32 * time.Millisecond; took > one/4 {
-				t.Errorf("%d readers: took %v; with one request at a time it were %v", readers, took, one)
+				t.Errorf("%d readers: took %v; with one request at a time it were %v",
+					readers, took, one)
 			}
-			t.Logf("%d readers: %v, %d requests, at most %d at a time", readers, took, b.gets.Load(), b.most.Load())
+			t.Logf("%d readers: %v, %d requests, at most %d at a time", readers,
+				took, b.gets.Load(), b.most.Load())
 		})
 	}
 }
@@ -268,7 +272,8 @@ func TestSequentialOutOfOrder(t *testing.T) {
 			var g sync.WaitGroup
 			for _, i := range random.Perm(32) {
 				g.Go(func() {
-					if err := tryCheck(t.Context(), r, off+int64(i)*blockSize, blockSize); err != nil {
+					if err := tryCheck(t.Context(), r, off+int64(i)*blockSize,
+						blockSize); err != nil {
 						t.Error(err)
 					}
 				})
@@ -315,9 +320,11 @@ func TestSequenceEnds(t *testing.T) {
 		check(t, r, (i+1)*97<<20, 4096)
 	}
 	if len(r.sequences) != 0 {
-		t.Errorf("%d sequences after %d reads elsewhere, want none", len(r.sequences), 2*prefetch.MaxStrays)
+		t.Errorf("%d sequences after %d reads elsewhere, want none",
+			len(r.sequences), 2*prefetch.MaxStrays)
 	}
-	if got, want := b.bytes.Load(), int64(prefetch.MinWindow+2*prefetch.MaxStrays*4096); got != want {
+	if got, want := b.bytes.Load(),
+		int64(prefetch.MinWindow+2*prefetch.MaxStrays*4096); got != want {
 		t.Errorf("%d bytes fetched, want %d", got, want)
 	}
 }
@@ -365,7 +372,8 @@ func TestWrongLength(t *testing.T) {
 	} {
 		b := new(bucket)
 		var mended atomic.Bool
-		c := newCache(t, source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+		c := newCache(t, source(func(ctx context.Context, obj s3backend.Object, off,
+			n int64) (io.ReadCloser, error) {
 			body, err := b.Get(ctx, obj, off, n)
 			if err == nil && !mended.Load() {
 				return readFunc{body, tt.wrong(body, n).Read}, nil
@@ -393,7 +401,8 @@ func TestContextEndsTheWait(t *testing.T) {
 		b := new(bucket)
 		gate := make(chan struct{})
 		cancelled := make(chan struct{})
-		src := source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+		src := source(func(ctx context.Context, obj s3backend.Object,
+			off, n int64) (io.ReadCloser, error) {
 			body, err := gated(b, gate).Get(ctx, obj, off, n)
 			if err != nil {
 				close(cancelled)
@@ -451,14 +460,16 @@ func TestPrefetchEndsWithItsReader(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.mem.pool.ahead != 0 || c.streams.running != 0 || len(c.supply.sequences) != 0 {
-			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.mem.pool.ahead, c.streams.running, len(c.supply.sequences))
+			t.Errorf("ahead %d, running %d, sequences %d, want 0", c.mem.pool.ahead,
+				c.streams.running, len(c.supply.sequences))
 		}
 	})
 }
 
 func TestCloseEndsReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, err := New(gated(new(bucket), make(chan struct{})), Config{Memory: 512 << 10, Streams: 2})
+		c, err := New(gated(new(bucket), make(chan struct{})),
+			Config{Memory: 512 << 10, Streams: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -535,7 +546,8 @@ func TestRandomReaders(t *testing.T) {
 							err := tryCheck(ctx, r, off, n)
 							cancel()
 							if err != nil && !errors.Is(err, context.Canceled) &&
-								!(tt.bad && (errors.Is(err, errFlaky) || errors.Is(err, io.ErrUnexpectedEOF))) {
+								!(tt.bad && (errors.Is(err, errFlaky) ||
+									errors.Is(err, io.ErrUnexpectedEOF))) {
 								t.Error(err)
 							}
 							off += n
@@ -550,11 +562,15 @@ func TestRandomReaders(t *testing.T) {
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			if n := len(c.mem.pool.warm) + len(c.mem.pool.cold) + c.mem.pool.used.Len() + c.mem.pool.unread.Len(); n != c.mem.pool.slots || c.streams.running != 0 {
-				t.Errorf("%d slots are free or evictable and %d requests under way, want %d and none", n, c.streams.running, c.mem.pool.slots)
+			if n := len(c.mem.pool.warm) + len(
+				c.mem.pool.cold) + c.mem.pool.used.Len() + c.mem.pool.unread.Len(); n != c.mem.pool.slots || c.streams.running != 0 {
+				t.Errorf(
+					"%d slots are free or evictable and %d requests under way, want %d and none", n,
+					c.streams.running, c.mem.pool.slots)
 			}
 			if c.mem.pool.ahead != c.mem.pool.unread.Len() || c.mem.pool.promised != 0 {
-				t.Errorf("%d blocks are counted as ahead, want %d", c.mem.pool.ahead, c.mem.pool.unread.Len())
+				t.Errorf("%d blocks are counted as ahead, want %d", c.mem.pool.ahead,
+					c.mem.pool.unread.Len())
 			}
 		})
 	}

@@ -238,7 +238,8 @@ func TestDiskLimit(t *testing.T) {
 		}
 	}
 	c.Close()
-	if got, want := len(files(t, dir, ".data")), len(files(t, dir, ".index")); got != want || got != 2 {
+	if got, want := len(files(t, dir, ".data")), len(files(t, dir, ".index")); got != want ||
+		got != 2 {
 		t.Errorf("%d data files and %d indexes, want 2", got, want)
 	}
 }
@@ -272,7 +273,8 @@ func TestDiskIsOneCaches(t *testing.T) {
 	first := newCache(t, new(bucket), Config{Dir: dir})
 	second := newCache(t, new(bucket), Config{Dir: dir, Logger: out.logger()})
 	if second.disk != nil || !strings.Contains(out.String(), "another process uses its directory") {
-		t.Errorf("the second has a disk cache (%v) or does not say why not: %s", second.disk, out.String())
+		t.Errorf("the second has a disk cache (%v) or does not say why not: %s",
+			second.disk, out.String())
 	}
 	r := second.Open(object("a", 100))
 	checkAll(t, r, 100)
@@ -289,7 +291,8 @@ func TestDiskIsOneCaches(t *testing.T) {
 func TestDiskScan(t *testing.T) {
 	dir := t.TempDir()
 	kept := filepath.Join(dir, "somebody's")
-	for _, f := range []string{kept, filepath.Join(dir, "1-2.temp"), filepath.Join(dir, "3-4.data"), filepath.Join(dir, "5-6.index")} {
+	for _, f := range []string{kept, filepath.Join(dir, "1-2.temp"), filepath.Join(dir, "3-4.data"),
+		filepath.Join(dir, "5-6.index")} {
 		if err := os.WriteFile(f, []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

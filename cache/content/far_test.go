@@ -79,9 +79,11 @@ func TestFarRead(t *testing.T) {
 			}
 			g.Wait()
 			took, gets := time.Since(begun), src.gets.Load()
-			t.Logf("%d readers: %v, %d requests, %d at a time", tt.readers, took, gets, src.most.Load())
+			t.Logf("%d readers: %v, %d requests, %d at a time",
+				tt.readers, took, gets, src.most.Load())
 			if took > tt.within || gets > tt.gets {
-				t.Errorf("%d readers of %d MiB took %v and %d requests, want %v and %d at most", tt.readers, tt.size>>20, took, gets, tt.within, tt.gets)
+				t.Errorf("%d readers of %d MiB took %v and %d requests, want %v and %d at most",
+					tt.readers, tt.size>>20, took, gets, tt.within, tt.gets)
 			}
 		})
 	}
@@ -91,7 +93,8 @@ func TestFarRead(t *testing.T) {
 func changing(before, after Source, in time.Duration) Source {
 	begun := time.Now()
 	changed := func() bool { return time.Since(begun) >= in }
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+	return source(func(ctx context.Context, obj s3backend.Object,
+		off, n int64) (io.ReadCloser, error) {
 		if changed() {
 			return after.Get(ctx, obj, off, n)
 		}

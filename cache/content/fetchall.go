@@ -32,7 +32,8 @@ func (c *Cache) waitedLocked(v *version, took time.Duration) {
 // considerFetchAllLocked starts fetching the whole of v once that pays and there is a place to
 // keep it.
 func (c *Cache) considerFetchAllLocked(v *version) {
-	if v.fetchingAll || v.private || !v.rent.beginsWhole(v.obj.Size-v.cachedLocked(), c.supply.wholeRate()) {
+	if v.fetchingAll ||
+		v.private || !v.rent.beginsWhole(v.obj.Size-v.cachedLocked(), c.supply.wholeRate()) {
 		return
 	}
 	room := int64(c.mem.pool.slots) * blockSize / 2

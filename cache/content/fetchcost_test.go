@@ -60,10 +60,10 @@ func TestWhenTheWholeIsFetched(t *testing.T) {
 	}
 }
 
-// TestNeverTwiceTheBestChoice: whatever each read costs, however seldom reads come, and however fast
-// the whole is thought to come and does come, it is begun when reads have cost as much as it will,
-// and is fetched for no longer than they have cost. Only the shortest trials go
-// beyond, and the last read.
+// TestNeverTwiceTheBestChoice: whatever each read costs, however seldom reads come, and however
+// fast the whole is thought to come and does come, it is begun when reads have cost as much as it
+// will, and is fetched for no longer than they have cost. Only the shortest trials go beyond, and
+// the last read.
 func TestNeverTwiceTheBestChoice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(least, most time.Duration, name string) time.Duration {
@@ -105,7 +105,8 @@ func TestNeverTwiceTheBestChoice(t *testing.T) {
 			t.Fatalf("it was begun when reads had cost %v, want %v at most", atPrice, limit)
 		}
 		if fetched < whole && !fetching && r.cost() > max(price, whole)+(fetchAllAfter+2)*step {
-			t.Fatalf("reads have cost %v, and the whole, which takes %v, is not fetched", r.cost(), whole)
+			t.Fatalf("reads have cost %v, and the whole, which takes %v, is not fetched",
+				r.cost(), whole)
 		}
 	})
 }

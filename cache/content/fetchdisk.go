@@ -18,7 +18,8 @@ func (c *Cache) fillFromDisk(f *fetch) bool {
 			if f.ctx.Err() != nil || !e.Has(b.index) {
 				return false // cancelled, or evicted meanwhile
 			}
-			c.log.Warn("disk cache: block dropped", "key", f.v.obj.Key, "block", b.index, "err", err)
+			c.log.Warn("disk cache: block dropped", "key", f.v.obj.Key,
+				"block", b.index, "err", err)
 			c.mu.Lock()
 			c.stats.Corrupt++
 			c.mu.Unlock()

@@ -17,7 +17,8 @@ func TestDiskCacheLeavesRoomForTheOutbox(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can mount a small disk")
 	}
-	for name, size := range map[string]int64{"large": 5 << 20, "a few blocks": 300 << 10, "small": 50 << 10} {
+	for name, size := range map[string]int64{"large": 5 << 20,
+		"a few blocks": 300 << 10, "small": 50 << 10} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m,mode=700"); err != nil {

@@ -83,7 +83,8 @@ func TestSlowLineIsNotForTheWhole(t *testing.T) {
 			check(t, r, (i*7%reads)*size/reads+1000, 4096)
 		}
 		synctest.Wait()
-		if got, most := src.bytes.Load(), int64(reads*4096+4*prefetch.MaxAheadSeconds*rate); got > most {
+		if got, most := src.bytes.Load(),
+			int64(reads*4096+4*prefetch.MaxAheadSeconds*rate); got > most {
 			t.Errorf("%d bytes fetched for %d reads of 4 KiB, want %d at most", got, reads, most)
 		}
 	})

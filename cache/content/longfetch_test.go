@@ -32,7 +32,8 @@ func TestStream(t *testing.T) {
 		defer r.Close()
 		begun := time.Now()
 		readOn(t, r, 0, size)
-		if took := time.Since(begun); took > time.Duration(size/blockSize)*180*time.Microsecond+25*time.Millisecond {
+		if took := time.Since(begun); took > time.Duration(
+			size/blockSize)*180*time.Microsecond+25*time.Millisecond {
 			t.Errorf("it took %v", took)
 		}
 		if gets, bytes := src.gets.Load(), src.bytes.Load(); gets > 5 || bytes != size {
@@ -84,7 +85,8 @@ func TestLongFetchIsPassed(t *testing.T) {
 		} {
 			begun, gets := time.Now(), src.gets.Load()
 			readOn(t, r, tt.off, tt.end)
-			if took, most := time.Since(begun), time.Duration((tt.end-tt.off)/blockSize)*200*time.Microsecond+10*time.Millisecond; took > most {
+			if took, most := time.Since(begun), time.Duration(
+				(tt.end-tt.off)/blockSize)*200*time.Microsecond+10*time.Millisecond; took > most {
 				t.Errorf("%s: took %v, want %v at most", tt.what, took, most)
 			}
 			if n := src.gets.Load() - gets; n > tt.requests {
@@ -107,7 +109,8 @@ func TestStreamSlows(t *testing.T) {
 		defer r.Close()
 		readOn(t, r, 0, size)
 		// One connection takes 23 s, and 4 s for a quarter.
-		if took, most := time.Since(begun), 1700*time.Millisecond+time.Duration(size/blockSize)*400*time.Microsecond; took > most {
+		if took, most := time.Since(begun),
+			1700*time.Millisecond+time.Duration(size/blockSize)*400*time.Microsecond; took > most {
 			t.Errorf("it took %v, want %v at most", took, most)
 		}
 	})

@@ -73,7 +73,8 @@ func TestPausedReader(t *testing.T) {
 // A paused reader's requests do not keep the only stream from who waits.
 func TestPausedReaderLeavesItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t, slow(new(bucket), 20*time.Millisecond, 80<<20), Config{Memory: 4 << 20, Streams: 1})
+		c := newCache(t, slow(new(bucket), 20*time.Millisecond, 80<<20),
+			Config{Memory: 4 << 20, Streams: 1})
 		r := c.Open(object("a", 64<<20))
 		defer r.Close()
 		for off := int64(0); off < 16<<20; off += 1 << 20 {
@@ -136,7 +137,8 @@ func TestRevalidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(bucket)
 		var answer atomic.Value
-		src := source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+		src := source(func(ctx context.Context, obj s3backend.Object,
+			off, n int64) (io.ReadCloser, error) {
 			if err, _ := answer.Load().(error); err != nil {
 				return nil, err
 			}

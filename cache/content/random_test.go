@@ -30,7 +30,8 @@ func TestRandomReadsFromDisk(t *testing.T) {
 		want += n
 	}
 	if s := c.Stats(); s.FromDisk != want || s.Memory != 0 || src.gets.Load() != 0 {
-		t.Errorf("%d bytes from the disk, %d in memory, %d requests, want %d, 0, 0", s.FromDisk, s.Memory, src.gets.Load(), want)
+		t.Errorf("%d bytes from the disk, %d in memory, %d requests, want %d, 0, 0",
+			s.FromDisk, s.Memory, src.gets.Load(), want)
 	}
 }
 
@@ -76,8 +77,8 @@ func TestRandomReadsFromADamagedDisk(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatIsMissingIsFetched: where the disk cache has most of an object, fetching the whole for
-// random reads gets the rest, and keeps it.
+// TestOnlyWhatIsMissingIsFetched: where the disk cache has most of an object, fetching the whole
+// for random reads gets the rest, and keeps it.
 func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 	dir, obj := t.TempDir(), object("a", 40<<20)
 	fillDisk(t, dir, obj)
@@ -103,7 +104,8 @@ func TestOnlyWhatIsMissingIsFetched(t *testing.T) {
 		}
 	}
 	if got := src.bytes.Load(); got != missing*blockSize || c.stats.FromDisk != 0 {
-		t.Errorf("%d bytes fetched, and %d read from the disk, want %d and 0", got, c.stats.FromDisk, missing*blockSize)
+		t.Errorf("%d bytes fetched, and %d read from the disk, want %d and 0", got,
+			c.stats.FromDisk, missing*blockSize)
 	}
 }
 

@@ -18,8 +18,8 @@ type Reader struct {
 	disk   *diskcache.Entry // nil: none
 	closed bool
 	read   wholeRead // what was returned
-	// missingOnly is set for fetchAll: its reads get whole blocks, and nothing that is on the disk is
-	// fetched ahead into memory. It never changes.
+	// missingOnly is set for fetchAll: its reads get whole blocks, and nothing that is on the disk
+	// is fetched ahead into memory. It never changes.
 	missingOnly bool
 
 	reads     *prefetch.Handle
@@ -95,7 +95,8 @@ func (r *Reader) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
 
 // readLocking is what all reads of p at off begin with: it has read, under Cache.mu, read what the
 // object has of p, unless that is nothing.
-func (r *Reader) readLocking(p []byte, off int64, read func(want []byte) (int, error)) (int, error) {
+func (r *Reader) readLocking(p []byte, off int64,
+	read func(want []byte) (int, error)) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("content: read at %d of %q", off, r.v.obj.Key)
 	}
@@ -119,7 +120,8 @@ func (r *Reader) readLocking(p []byte, off int64, read func(want []byte) (int, e
 
 // copyLocked is the end of a read of p, of which the object has want, at off: it waits for the
 // blocks, and copies them. It gives up Cache.mu meanwhile.
-func (r *Reader) copyLocked(ctx context.Context, q *sequence, p, want []byte, off int64) (int, error) {
+func (r *Reader) copyLocked(ctx context.Context, q *sequence,
+	p, want []byte, off int64) (int, error) {
 	for n := 0; n < len(want); {
 		m, err := r.nextLocked(ctx, q, want[n:], off+int64(n))
 		if n += m; err != nil {
@@ -239,7 +241,8 @@ func (r *Reader) demandLocked(q *sequence, from, end int64) *block {
 		if !r.missingOnly {
 			c.missedLocked(v)
 		}
-		return c.startLocked(v, nil, from, end, min(end, from+prefetch.MaxRequest/blockSize)).blocks[0]
+		return c.startLocked(v, nil, from,
+			end, min(end, from+prefetch.MaxRequest/blockSize)).blocks[0]
 	}
 	u := c.supply.snapshot()
 	u.Single = c.supply.single()

@@ -39,8 +39,8 @@ func reads(t *testing.T, cfg Config, objs ...s3backend.Object) int64 {
 	return src.gets.Load()
 }
 
-// TestFlippedByteOfACachedFileIsFound flips a bit of each byte that the disk cache keeps of a small file,
-// and of its record: what is read is what S3 holds, by a request if it has to be.
+// TestFlippedByteOfACachedFileIsFound flips a bit of each byte that the disk cache keeps of a small
+// file, and of its record: what is read is what S3 holds, by a request if it has to be.
 func TestFlippedByteOfACachedFileIsFound(t *testing.T) {
 	cfg := Config{Dir: t.TempDir()}
 	obj := object("k", 50)
@@ -59,7 +59,8 @@ func TestFlippedByteOfACachedFileIsFound(t *testing.T) {
 			if err := os.WriteFile(path, damaged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := reads(t, cfg, obj); got > 1 || file == trayFile && i < int(obj.Size) && got != 1 {
+			if got := reads(t, cfg, obj); got > 1 ||
+				file == trayFile && i < int(obj.Size) && got != 1 {
 				t.Errorf("byte %d of %s is flipped: %d requests", i, file, got)
 			}
 		}
@@ -122,7 +123,8 @@ func TestSmallLimit(t *testing.T) {
 	if got := reads(t, cfg, objs[8:places+8]...); got != 0 {
 		t.Errorf("%d requests for what was used last, want none", got)
 	}
-	if info, err := os.Stat(filepath.Join(cfg.Dir, trayFile)); err != nil || info.Size() > cfg.DiskSize {
+	if info, err := os.Stat(filepath.Join(cfg.Dir, trayFile)); err != nil ||
+		info.Size() > cfg.DiskSize {
 		t.Errorf("the tray: %v, %v, want %d bytes at most", info.Size(), err, cfg.DiskSize)
 	}
 	cfg.DiskSize = 4 * blockSize
@@ -150,7 +152,8 @@ func TestInsert(t *testing.T) {
 	c.Insert(obj, p) // again
 	c.Forget(obj)
 	c.Insert(obj, p)
-	for _, wrong := range []s3backend.Object{object("b", 4999), {Key: "c", Size: obj.Size}, object("d", blockSize+1)} {
+	for _, wrong := range []s3backend.Object{object("b", 4999), {Key: "c", Size: obj.Size},
+		object("d", blockSize+1)} {
 		c.Insert(wrong, p)
 	}
 	settle(c)

@@ -61,7 +61,8 @@ func isObject(obj s3backend.Object, p []byte, off int64) bool {
 	return true
 }
 
-func (b *bucket) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func (b *bucket) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,8 @@ func (r *body) Close() error {
 // source is a function as a Source.
 type source func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error)
 
-func (s source) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func (s source) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
 	return s(ctx, obj, off, n)
 }
 
@@ -117,7 +119,8 @@ func (r readFunc) Read(p []byte) (int, error) { return r.read(p) }
 // failing passes n requests, then fails each.
 func failing(src Source, n int64, err error) Source {
 	var seen atomic.Int64
-	return source(func(ctx context.Context, obj s3backend.Object, off, m int64) (io.ReadCloser, error) {
+	return source(func(ctx context.Context, obj s3backend.Object,
+		off, m int64) (io.ReadCloser, error) {
 		if seen.Add(1) > n {
 			return nil, err
 		}
@@ -129,7 +132,8 @@ func failing(src Source, n int64, err error) Source {
 func flaky(src Source, seed uint64) Source {
 	var mu sync.Mutex
 	r := rand.New(rand.NewPCG(seed, 1))
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+	return source(func(ctx context.Context, obj s3backend.Object,
+		off, n int64) (io.ReadCloser, error) {
 		mu.Lock()
 		kind, cut := r.IntN(6), r.Int64N(n)
 		mu.Unlock()
@@ -152,8 +156,10 @@ func limited(b io.ReadCloser, n int64) io.ReadCloser {
 }
 
 // paced is a source with a latency, of whose bodies pace makes what is read.
-func paced(src Source, latency time.Duration, pace func(context.Context, io.Reader) func([]byte) (int, error)) Source {
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func paced(src Source, latency time.Duration,
+	pace func(context.Context, io.Reader) func([]byte) (int, error)) Source {
+	return source(func(ctx context.Context, obj s3backend.Object,
+		off, n int64) (io.ReadCloser, error) {
 		if err := sleep(ctx, latency); err != nil {
 			return nil, err
 		}
@@ -189,7 +195,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // gated is a source whose requests and bodies wait until the gate is closed.
 func gated(src Source, gate <-chan struct{}) Source {
-	return source(func(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+	return source(func(ctx context.Context, obj s3backend.Object,
+		off, n int64) (io.ReadCloser, error) {
 		select {
 		case <-gate:
 		case <-ctx.Done():

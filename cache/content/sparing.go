@@ -18,7 +18,8 @@ const sparingBlocks = 2
 // and only if may, which gets the number of bytes that are missing, returns true; else its error is
 // ErrSpared. What is cached is read without asking. may is called under the Cache's lock, and must
 // not call the Cache.
-func (r *Reader) ReadSparing(ctx context.Context, p []byte, off int64, may func(missing int64) bool) (int, error) {
+func (r *Reader) ReadSparing(ctx context.Context, p []byte, off int64,
+	may func(missing int64) bool) (int, error) {
 	return r.readLocking(p, off, func(want []byte) (int, error) {
 		c, v := r.c, r.v
 		from, to := off/blockSize, diskcache.BlocksIn(off+int64(len(want)))

@@ -37,7 +37,8 @@ func TestSparingReads(t *testing.T) {
 					fetched += r.v.length(i)
 				}
 				if fetched != began-left || src.bytes.Load() != fetched {
-					rt.Fatalf("%d bytes were fetched, %d counted, %d are here", src.bytes.Load(), began-left, fetched)
+					rt.Fatalf("%d bytes were fetched, %d counted, %d are here",
+						src.bytes.Load(), began-left, fetched)
 				}
 				return
 			case 1, 2, 3:
@@ -59,7 +60,8 @@ func TestSparingReads(t *testing.T) {
 				rt.Fatalf("a read of %d bytes at %d returns %d, %v", len(p), off, n, err)
 			}
 			if missing {
-				from, to = from/sparingBlocks*sparingBlocks, min((to+sparingBlocks-1)/sparingBlocks*sparingBlocks, r.v.count())
+				from, to = from/sparingBlocks*sparingBlocks,
+					min((to+sparingBlocks-1)/sparingBlocks*sparingBlocks, r.v.count())
 			}
 			for i := from; i < to; i++ {
 				here[i] = true

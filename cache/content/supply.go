@@ -22,7 +22,8 @@ type supply struct {
 
 // newSupply returns a supply of so many requests at a time, and blocks ahead of all readers.
 func newSupply(c clock, limit, aheadMax int) *supply {
-	s := &supply{clock: c, limit: limit, aheadMax: aheadMax, sequences: make(map[*sequence]struct{})}
+	s := &supply{clock: c, limit: limit, aheadMax: aheadMax,
+		sequences: make(map[*sequence]struct{})}
 	s.bandwidth.Start(c.born)
 	return s
 }

@@ -42,7 +42,8 @@ func (r *Reader) View(ctx context.Context, off, n int64) (*View, error) {
 	}
 	c.mem.pool.viewed += count
 	c.g.Add(1)
-	v := &View{c: c, r: r, count: count, blocks: make([]*block, 0, count), slices: make([][]byte, 0, count), begin: from * blockSize}
+	v := &View{c: c, r: r, count: count, blocks: make([]*block, 0, count),
+		slices: make([][]byte, 0, count), begin: from * blockSize}
 	q := r.noteLocked(off, end)
 	repeated := r.repeatedLocked(off, end)
 	if q == nil && end-off <= maxBypass {

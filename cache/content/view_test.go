@@ -37,7 +37,8 @@ func TestView(t *testing.T) {
 		checkAll(t, r, 1<<20) // goes twice through the memory
 		want := make([]byte, tt.want)
 		readObject(r.v.obj, want, tt.off)
-		if got := slices.Concat(v.Slices()...); int64(v.Len()) != tt.want || !bytes.Equal(got, want) {
+		if got := slices.Concat(v.Slices()...); int64(v.Len()) != tt.want ||
+			!bytes.Equal(got, want) {
 			t.Errorf("View(%d, %d): %d bytes, want the right %d", tt.off, tt.n, len(got), tt.want)
 		}
 		v.Release()

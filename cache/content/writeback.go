@@ -134,7 +134,8 @@ func (w *diskWriter) batch() []saving {
 	most := max(1, min(diskcache.MaxBatch, w.mem.pool.slots/8, int(w.disk.Limit()/blockSize/2)))
 	n := 0
 	for _, s := range w.queue {
-		if len(batch) == most || len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.IsSmall() && s.e.IsSmall()) {
+		if len(batch) == most ||
+			len(batch) > 0 && batch[0].e != s.e && !(batch[0].e.IsSmall() && s.e.IsSmall()) {
 			break
 		}
 		n++
@@ -161,7 +162,8 @@ func (w *diskWriter) batch() []saving {
 func (w *diskWriter) save(batch []saving, lowly func(func())) {
 	blocks := make([]diskcache.Block, len(batch))
 	for i, s := range batch {
-		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index, Bytes: w.mem.pool.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
+		blocks[i] = diskcache.Block{Entry: s.e, Index: s.b.index,
+			Bytes: w.mem.pool.bytes(s.b.slot)[:s.b.v.length(s.b.index)]}
 	}
 	toDisk := w.disk.Write(blocks, lowly)
 	w.mu.Lock()

@@ -16,7 +16,8 @@ import (
 // Acknowledge puts the receipt for a delivery, unless there is one already. first reports
 // whether it put it. The error is [ErrOtherManifest] if the receipt that is there is for another
 // manifest of this name.
-func Acknowledge(ctx context.Context, b transfer.Bucket, r Route, d *Delivery, receipt Receipt) (first bool, err error) {
+func Acknowledge(ctx context.Context, b transfer.Bucket, r Route,
+	d *Delivery, receipt Receipt) (first bool, err error) {
 	data, err := receipt.Encode()
 	if err != nil {
 		return false, err
@@ -31,7 +32,8 @@ func Acknowledge(ctx context.Context, b transfer.Bucket, r Route, d *Delivery, r
 }
 
 // ErrOtherManifest is returned for a receipt whose manifest was replaced since.
-var ErrOtherManifest = errors.New("it was received before, with another manifest, which was replaced since")
+var ErrOtherManifest = errors.New(
+	"it was received before, with another manifest, which was replaced since")
 
 // CheckReceipt reads the receipt for a delivery that was read, and compares the two.
 func CheckReceipt(ctx context.Context, b transfer.Bucket, d *Delivery) (Receipt, error) {
@@ -47,11 +49,13 @@ const putTries = 4
 
 // putOnce makes data the object at key if the key is free. first reports whether it did. If not,
 // there is what the key holds.
-func putOnce(ctx context.Context, b transfer.Bucket, key string, data []byte) (there s3backend.Object, first bool, err error) {
+func putOnce(ctx context.Context, b transfer.Bucket, key string,
+	data []byte) (there s3backend.Object, first bool, err error) {
 	header := outbox.NewHeader(key, time.Now())
 	for range putTries {
 		var made s3backend.Object
-		made, err = b.Put(ctx, key, bytes.NewReader(data), int64(len(data)), header, s3backend.Condition{IfNoneMatch: true})
+		made, err = b.Put(ctx, key, bytes.NewReader(data), int64(len(data)), header,
+			s3backend.Condition{IfNoneMatch: true})
 		if err == nil {
 			return made, true, nil
 		}
@@ -61,7 +65,8 @@ func putOnce(ctx context.Context, b transfer.Bucket, key string, data []byte) (t
 		obj, asked := s3backend.HeadOrList(ctx, b, key)
 		switch {
 		case asked == nil:
-			return obj, outbox.SameCommit(obj.Header, header) || obj.Header == nil && isMD5(obj, data), nil
+			return obj, outbox.SameCommit(obj.Header, header) ||
+				obj.Header == nil && isMD5(obj, data), nil
 		case !errors.Is(asked, s3backend.NotExist):
 			return there, false, errors.Join(err, asked)
 		}

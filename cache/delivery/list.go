@@ -34,7 +34,8 @@ const maxDeliveries = 100_000
 
 // List returns all deliveries of a route, the oldest first, with their receipts. It reads none
 // of them. Objects with names that no delivery can have are left out, and counted.
-func List(ctx context.Context, b transfer.Bucket, r Route) (all []*Delivery, ignored int, err error) {
+func List(ctx context.Context, b transfer.Bucket,
+	r Route) (all []*Delivery, ignored int, err error) {
 	manifests, err := listDocuments(ctx, b, r.From)
 	if err != nil {
 		return nil, 0, err
@@ -69,7 +70,8 @@ func List(ctx context.Context, b transfer.Bucket, r Route) (all []*Delivery, ign
 func baseOf(key string) string { return key[strings.LastIndexByte(key, '/')+1:] }
 
 // listDocuments lists what is directly in the directory of a folder, but for its own object.
-func listDocuments(ctx context.Context, b transfer.Bucket, folder string) (all []s3backend.Object, err error) {
+func listDocuments(ctx context.Context, b transfer.Bucket,
+	folder string) (all []s3backend.Object, err error) {
 	in := s3backend.ListInput{Prefix: folder + "/" + Directory + "/", Delimiter: "/"}
 	for {
 		page, err := b.List(ctx, in)
@@ -82,7 +84,8 @@ func listDocuments(ctx context.Context, b transfer.Bucket, folder string) (all [
 			}
 		}
 		if len(all) > maxDeliveries {
-			return nil, fmt.Errorf("there are more than %d manifests and receipts in %q", maxDeliveries, in.Prefix)
+			return nil, fmt.Errorf("there are more than %d manifests and receipts in %q",
+				maxDeliveries, in.Prefix)
 		}
 		if in.Token = page.Next; page.Next == "" {
 			return all, nil
@@ -129,7 +132,8 @@ func ReadReceipt(ctx context.Context, b transfer.Bucket, d *Delivery) (Receipt, 
 	return ParseReceipt(data, d.Name)
 }
 
-func readDocument(ctx context.Context, b transfer.Bucket, obj s3backend.Object, what string) ([]byte, error) {
+func readDocument(ctx context.Context, b transfer.Bucket, obj s3backend.Object,
+	what string) ([]byte, error) {
 	if obj.Size > maxDocument {
 		return nil, &InvalidError{what, fmt.Sprintf("it is longer than %d bytes", maxDocument)}
 	}

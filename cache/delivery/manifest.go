@@ -106,7 +106,8 @@ func Parse(data []byte, folder, name string) (*Manifest, error) {
 	case 0:
 		return nil, invalid("it has no version")
 	default:
-		return nil, invalid("it is of the version %d, and this s3share knows the version %d", m.Version, formatVersion)
+		return nil, invalid("it is of the version %d, and this s3share knows the version %d",
+			m.Version, formatVersion)
 	}
 	m.Manifest.Files = m.Files
 	if err := m.check(folder, name); err != nil {
@@ -131,7 +132,8 @@ func decode(data []byte, into any) error {
 	case errors.As(err, &kind) && kind.Field == "":
 		return reason("it is no JSON object")
 	case errors.As(err, &kind):
-		return reason(fmt.Sprintf("its %s is a %s", kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], kind.Value))
+		return reason(fmt.Sprintf("its %s is a %s",
+			kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], kind.Value))
 	case errors.As(err, &syntax):
 		return reason("it is no JSON: " + err.Error())
 	case errors.As(err, &clock):
@@ -225,7 +227,8 @@ func (f *File) check(folder string) error {
 	if !isSHA256(f.SHA256) {
 		return reason("its sha256 is not 64 hexadecimal digits in lower case")
 	}
-	if raw, err := base64.StdEncoding.DecodeString(f.CRC64NVME); f.CRC64NVME != "" && (err != nil || len(raw) != 8) {
+	if raw, err := base64.StdEncoding.DecodeString(f.CRC64NVME); f.CRC64NVME != "" &&
+		(err != nil || len(raw) != 8) {
 		return reason("its crc64nvme is not the base64 of 8 bytes")
 	}
 	if f.ETag == "" || !isLine(f.ETag) || strings.Contains(f.ETag, `"`) || !isLine(f.VersionID) {
@@ -240,7 +243,9 @@ func isSHA256(s string) bool {
 }
 
 // isLine reports whether a text can be shown on one line.
-func isLine(s string) bool { return len(s) <= maxText && !strings.ContainsFunc(s, unicode.IsControl) }
+func isLine(s string) bool {
+	return len(s) <= maxText && !strings.ContainsFunc(s, unicode.IsControl)
+}
 
 // isControl reports whether a note may not have this character.
 func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }

@@ -23,7 +23,8 @@ type Receipt struct {
 func NewReceipt(d *Delivery, receiver string, now time.Time) Receipt {
 	return Receipt{
 		Version: formatVersion, Name: d.Name, ManifestSHA256: d.SHA256, Receiver: receiver,
-		Verified: now.UTC().Truncate(time.Second), Files: len(d.Manifest.Files), Bytes: d.Manifest.Bytes(),
+		Verified: now.UTC().Truncate(time.Second), Files: len(d.Manifest.Files),
+		Bytes: d.Manifest.Bytes(),
 	}
 }
 
@@ -45,7 +46,8 @@ func ParseReceipt(data []byte, name string) (Receipt, error) {
 		reason = fmt.Sprintf("it is of the version %d", r.Version)
 	case r.Name != name:
 		reason = fmt.Sprintf("it is for the delivery %q", clip(r.Name))
-	case !isSHA256(r.ManifestSHA256), !isLine(r.Receiver), r.Verified.IsZero(), r.Files < 0, r.Bytes < 0:
+	case !isSHA256(r.ManifestSHA256), !isLine(r.Receiver), r.Verified.IsZero(),
+		r.Files < 0, r.Bytes < 0:
 		reason = "a field of it is missing or wrong"
 	default:
 		return r, nil

@@ -31,7 +31,8 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return &rig{T: t, b: buckettest.New(), dir: t.TempDir(), notes: filepath.Join(t.TempDir(), "notes")}
+	return &rig{T: t, b: buckettest.New(), dir: t.TempDir(),
+		notes: filepath.Join(t.TempDir(), "notes")}
 }
 
 // bucket is a bucket with faults, which keeps the checksums of the one beneath.
@@ -79,9 +80,11 @@ func (r *rig) send(ctx context.Context, b transfer.Bucket, name string) (Sent, e
 	defer notes.Close()
 	r.told = nil
 	return Sending{
-		Transfer: transfer.Config{Bucket: b, Notes: notes, Who: "ann", Tell: func(res transfer.Result) { r.told = append(r.told, res) }},
-		Route:    toOwner, Name: name, Sender: "ann@host", Note: "as agreed",
-	}.Send(ctx, []transfer.Source{{Path: filepath.Join(r.dir, "set"), Prefix: "Delivery/", Name: "set"}})
+		Transfer: transfer.Config{Bucket: b, Notes: notes, Who: "ann",
+			Tell: func(res transfer.Result) { r.told = append(r.told, res) }},
+		Route: toOwner, Name: name, Sender: "ann@host", Note: "as agreed",
+	}.Send(ctx,
+		[]transfer.Source{{Path: filepath.Join(r.dir, "set"), Prefix: "Delivery/", Name: "set"}})
 }
 
 func (r *rig) mustSend(name string) Sent {
@@ -162,7 +165,8 @@ func TestSendInterruptedAnywhere(t *testing.T) {
 		}
 		for _, f := range m.Files {
 			if obj := r.b.Object("Delivery/" + f.Path); obj.ETag != f.ETag {
-				t.Fatalf("the manifest lists %s with the ETag %q, and the bucket has %q", f.Path, f.ETag, obj.ETag)
+				t.Fatalf("the manifest lists %s with the ETag %q, and the bucket has %q",
+					f.Path, f.ETag, obj.ETag)
 			}
 		}
 	}
@@ -171,22 +175,23 @@ func TestSendInterruptedAnywhere(t *testing.T) {
 		var mu sync.Mutex // guards left
 		left, done := 1+rnd.IntN(40), rnd.IntN(2) == 0
 		b := r.with(func(b buckettest.S3) buckettest.S3 {
-			return buckettest.Wrap(b, func(ctx context.Context, op, key string, send func() error) error {
-				mu.Lock()
-				left--
-				last, after := left == 0, left < 0
-				mu.Unlock()
-				if after || last && !done {
-					cancel()
-					return context.Canceled
-				}
-				err := send()
-				if last {
-					cancel()
-					return context.Canceled
-				}
-				return err
-			})
+			return buckettest.Wrap(b,
+				func(ctx context.Context, op, key string, send func() error) error {
+					mu.Lock()
+					left--
+					last, after := left == 0, left < 0
+					mu.Unlock()
+					if after || last && !done {
+						cancel()
+						return context.Canceled
+					}
+					err := send()
+					if last {
+						cancel()
+						return context.Canceled
+					}
+					return err
+				})
 		})
 		_, err := r.send(ctx, b, "q3")
 		cancel()
@@ -220,7 +225,9 @@ func TestSendLosesAnswers(t *testing.T) {
 		for i := range 3 {
 			r.file(fmt.Sprint("set/", i), bytesOf(i, 100))
 		}
-		b := r.with(func(b buckettest.S3) buckettest.S3 { return buckettest.LoseReply(b, buckettest.Put, n) })
+		b := r.with(func(b buckettest.S3) buckettest.S3 {
+			return buckettest.LoseReply(b, buckettest.Put, n)
+		})
 		if _, err := r.send(t.Context(), b, "q3"); err != nil {
 			t.Fatalf("the answer to PutObject %d is lost: %v%s", n, err, r.failed())
 		}
@@ -244,19 +251,22 @@ func TestSendRefuses(t *testing.T) {
 		{"changes while it is sent", func(r *rig) func(buckettest.S3) buckettest.S3 {
 			r.file("set/large", bytesOf(1, s3backend.WholePart+9))
 			return func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Wrap(b, func(_ context.Context, op, _ string, send func() error) error {
-					err := send()
-					if op == buckettest.UploadPart {
-						f, _ := os.OpenFile(filepath.Join(r.dir, "set/large"), os.O_WRONLY, 0)
-						_, _ = f.WriteAt([]byte("changed"), 3)
-						f.Close()
-					}
-					return err
-				})
+				return buckettest.Wrap(b,
+					func(_ context.Context, op, _ string, send func() error) error {
+						err := send()
+						if op == buckettest.UploadPart {
+							f, _ := os.OpenFile(filepath.Join(r.dir, "set/large"), os.O_WRONLY, 0)
+							_, _ = f.WriteAt([]byte("changed"), 3)
+							f.Close()
+						}
+						return err
+					})
 			}
 		}, "changed while it was read", "large"},
 		{"is refused", func(*rig) func(buckettest.S3) buckettest.S3 {
-			return func(b buckettest.S3) buckettest.S3 { return buckettest.Deny(b, buckettest.Put, "Delivery/set/b") }
+			return func(b buckettest.S3) buckettest.S3 {
+				return buckettest.Deny(b, buckettest.Put, "Delivery/set/b")
+			}
 		}, "access denied", "b"},
 		{"is the other party's", func(r *rig) func(buckettest.S3) buckettest.S3 {
 			r.b.Store("Delivery/set/b", []byte("the owner's"), nil)
@@ -268,13 +278,14 @@ func TestSendRefuses(t *testing.T) {
 		}, "control character", "red"},
 		{"is replaced before the end", func(r *rig) func(buckettest.S3) buckettest.S3 {
 			return func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
-					err := send()
-					if op == buckettest.Put && strings.HasSuffix(key, "/a") {
-						r.b.Store(key, []byte("the owner's"), nil)
-					}
-					return err
-				})
+				return buckettest.Wrap(b,
+					func(_ context.Context, op, key string, send func() error) error {
+						err := send()
+						if op == buckettest.Put && strings.HasSuffix(key, "/a") {
+							r.b.Store(key, []byte("the owner's"), nil)
+						}
+						return err
+					})
 			}
 		}, "not in the bucket any more as it was put", "set/a"},
 	} {
@@ -309,7 +320,8 @@ func TestTooManyFilesAreRefusedFirst(t *testing.T) {
 	r := newRig(t)
 	r.file("set/first", []byte("one"))
 	for i := range maxFiles {
-		if err := os.Link(filepath.Join(r.dir, "set/first"), filepath.Join(r.dir, fmt.Sprintf("set/%d", i))); err != nil {
+		if err := os.Link(filepath.Join(r.dir, "set/first"),
+			filepath.Join(r.dir, fmt.Sprintf("set/%d", i))); err != nil {
 			t.Fatal(err)
 		}
 	}

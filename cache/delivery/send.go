@@ -34,13 +34,15 @@ var (
 	// ErrNameTaken is returned if a delivery of other files has the name.
 	ErrNameTaken = errors.New("a delivery of this name was sent already, with other files")
 	// ErrNameUnknown is returned if a delivery has the name, and its manifest may not be read.
-	ErrNameUnknown = errors.New("a delivery of this name is there already, and this account may not read which files it has")
+	ErrNameUnknown = errors.New(
+		"a delivery of this name is there already, and this account may not read which files it has")
 	// ErrIncomplete is returned if a file is not delivered: then no manifest is put.
 	ErrIncomplete = errors.New("not every file is delivered, so the delivery is not announced")
 	// ErrEmpty is returned if there is no file to send.
 	ErrEmpty = errors.New("there is no file to send")
 
-	errTooMany = fmt.Errorf("there are more than %d files, which is too many for one delivery", maxFiles)
+	errTooMany = fmt.Errorf("there are more than %d files, which is too many for one delivery",
+		maxFiles)
 )
 
 // lostError is the error for files that the bucket does not hold any more as they were put.
@@ -51,9 +53,12 @@ type lostError struct {
 
 func (e *lostError) Error() string {
 	if e.n == 0 {
-		return fmt.Sprintf("%q is not in the bucket any more as it was put, so the delivery is not announced", e.path)
+		return fmt.Sprintf(
+			"%q is not in the bucket any more as it was put, so the delivery is not announced",
+			e.path)
 	}
-	return fmt.Sprintf("%q and %d more are not in the bucket any more as they were put, so the delivery is not announced", e.path, e.n)
+	return fmt.Sprintf(
+		"%q and %d more are not in the bucket any more as they were put, so the delivery is not announced", e.path, e.n)
 }
 
 // Send puts files, and their manifest once S3 holds all of them. It may be ended at any point

@@ -14,7 +14,8 @@ const maxLater = 50
 // SupersededBy returns the names of the later deliveries that have replaced every file of d that
 // is not as it was sent. It returns none if one of the files is not in any of them, or was not
 // replaced.
-func SupersededBy(ctx context.Context, b transfer.Bucket, r Route, d *Delivery, problems []Problem, all []*Delivery) (by []string) {
+func SupersededBy(ctx context.Context, b transfer.Bucket, r Route, d *Delivery, problems []Problem,
+	all []*Delivery) (by []string) {
 	left := map[string]bool{}
 	for _, p := range problems {
 		var size *sizeError

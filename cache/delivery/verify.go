@@ -34,7 +34,8 @@ var (
 // mend. Other problems are of the way to the file, or of the local disk.
 func (p Problem) OfSender() bool {
 	var size *sizeError
-	return errors.Is(p.Err, ErrMissing) || errors.Is(p.Err, ErrReplaced) || errors.Is(p.Err, ErrBytes) || errors.As(p.Err, &size)
+	return errors.Is(p.Err, ErrMissing) || errors.Is(p.Err, ErrReplaced) ||
+		errors.Is(p.Err, ErrBytes) || errors.As(p.Err, &size)
 }
 
 // sizeError is the error for an object whose size is not that of the manifest.
@@ -52,7 +53,8 @@ const verifiers = 16
 // missing or another version, none is read. Then the bytes of each are read and summed, on the
 // condition that the ETag still is the manifest's. The error is one that is of no file in
 // particular.
-func Verify(ctx context.Context, b transfer.Bucket, r Route, m *Manifest, meter *transfer.Meter) ([]Problem, error) {
+func Verify(ctx context.Context, b transfer.Bucket, r Route,
+	m *Manifest, meter *transfer.Meter) ([]Problem, error) {
 	_, problems, err := lookUp(ctx, b, r, m)
 	if err != nil || len(problems) > 0 {
 		return problems, err
@@ -93,7 +95,8 @@ func sortProblems(all []Problem) {
 }
 
 // lookUp compares the files of a manifest with a listing. found has what that shows, by the keys.
-func lookUp(ctx context.Context, b transfer.Bucket, r Route, m *Manifest) (found map[string]s3backend.Object, problems []Problem, err error) {
+func lookUp(ctx context.Context, b transfer.Bucket, r Route,
+	m *Manifest) (found map[string]s3backend.Object, problems []Problem, err error) {
 	keys := make([]string, len(m.Files))
 	for i, f := range m.Files {
 		keys[i] = r.From + "/" + f.Path
@@ -123,7 +126,8 @@ func lookUp(ctx context.Context, b transfer.Bucket, r Route, m *Manifest) (found
 }
 
 // verifyFile reads a file and compares its checksum.
-func verifyFile(ctx context.Context, b transfer.Bucket, r Route, f File, meter *transfer.Meter) error {
+func verifyFile(ctx context.Context, b transfer.Bucket, r Route,
+	f File, meter *transfer.Meter) error {
 	h := sha256.New()
 	if f.Size == 0 { // there is nothing to read
 		obj, err := b.Head(ctx, r.From+"/"+f.Path)
@@ -139,7 +143,8 @@ func verifyFile(ctx context.Context, b transfer.Bucket, r Route, f File, meter *
 			return ofVersion(err)
 		}
 		defer body.Close()
-		if _, err := io.CopyBuffer(countingWriter{h, meter}, body, make([]byte, 128<<10)); err != nil {
+		if _, err := io.CopyBuffer(countingWriter{h, meter},
+			body, make([]byte, 128<<10)); err != nil {
 			return ofVersion(err)
 		}
 	}
@@ -181,7 +186,8 @@ func (w countingWriter) Write(p []byte) (int, error) {
 
 // Fetch is [Verify] that keeps what it reads: each file is fetched into a directory, and gets
 // its name there once its bytes are verified. cfg.Tell is called for each.
-func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir string) ([]Problem, transfer.Total, error) {
+func Fetch(ctx context.Context, cfg transfer.Config, r Route,
+	m *Manifest, dir string) ([]Problem, transfer.Total, error) {
 	found, problems, err := lookUp(ctx, cfg.Bucket, r, m)
 	if err != nil || len(problems) > 0 {
 		return problems, transfer.Total{}, err
@@ -192,13 +198,14 @@ func Fetch(ctx context.Context, cfg transfer.Config, r Route, m *Manifest, dir s
 		obj := r.Object(f)
 		obj.Modified = found[obj.Key].Modified // zero if it may not be listed
 		paths[obj.Key] = f.Path
-		wanted[i] = transfer.Wanted{Object: obj, Path: f.Path, Check: func(ctx context.Context, file io.ReaderAt, size int64) error {
-			h := sha256.New()
-			if err := transfer.ReadAll(ctx, h, file, size); err != nil {
-				return err
-			}
-			return compareSHA256(hex.EncodeToString(h.Sum(nil)), f)
-		}}
+		wanted[i] = transfer.Wanted{Object: obj, Path: f.Path,
+			Check: func(ctx context.Context, file io.ReaderAt, size int64) error {
+				h := sha256.New()
+				if err := transfer.ReadAll(ctx, h, file, size); err != nil {
+					return err
+				}
+				return compareSHA256(hex.EncodeToString(h.Sum(nil)), f)
+			}}
 	}
 	tell := cfg.Tell
 	cfg.Tell = func(res transfer.Result) {

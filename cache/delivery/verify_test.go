@@ -57,7 +57,8 @@ func TestVerifyNamesWhatDiffers(t *testing.T) {
 			if strings.HasPrefix(tt.name, "an empty") {
 				wrong = "set/0"
 			}
-			for how, problems := range map[string][]Problem{"Verify": r.verify(r.b, m), "Fetch": fetched} {
+			for how, problems := range map[string][]Problem{"Verify": r.verify(r.b, m),
+				"Fetch": fetched} {
 				switch {
 				case tt.want == nil && tt.text == "":
 					if len(problems) > 0 {
@@ -65,7 +66,8 @@ func TestVerifyNamesWhatDiffers(t *testing.T) {
 					}
 				case len(problems) != 1 || problems[0].Path != wrong:
 					t.Errorf("%s refuses %+v, want %s", how, problems, wrong)
-				case tt.want != nil && !errors.Is(problems[0].Err, tt.want), tt.text != "" && problems[0].Err.Error() != tt.text:
+				case tt.want != nil && !errors.Is(problems[0].Err, tt.want), tt.text != "" &&
+					problems[0].Err.Error() != tt.text:
 					t.Errorf("%s says %v, want %v%s", how, problems[0].Err, tt.want, tt.text)
 				}
 			}
@@ -87,12 +89,14 @@ func TestAcknowledgedOnce(t *testing.T) {
 	r.mustSend("q3")
 	for i, want := range []bool{true, false, false} {
 		d := r.read("q3")
-		if first, err := Acknowledge(t.Context(), r.b, toOwner, d, NewReceipt(d, "bob@host", d.Sent())); first != want || err != nil {
+		if first, err := Acknowledge(t.Context(), r.b, toOwner,
+			d, NewReceipt(d, "bob@host", d.Sent())); first != want || err != nil {
 			t.Errorf("receiver %d: first %v, error %v", i, first, err)
 		}
 	}
 	d := r.read("q3")
-	if receipt, err := CheckReceipt(t.Context(), r.b, d); err != nil || receipt.Receiver != "bob@host" || receipt.Files != 1 || receipt.Bytes != 3 {
+	if receipt, err := CheckReceipt(t.Context(), r.b, d); err != nil ||
+		receipt.Receiver != "bob@host" || receipt.Files != 1 || receipt.Bytes != 3 {
 		t.Errorf("the receipt is %+v, error %v", receipt, err)
 	}
 	// The sender puts another manifest under the name, which no s3share does.
@@ -103,7 +107,8 @@ func TestAcknowledgedOnce(t *testing.T) {
 	}
 	r.b.Store(toOwner.manifestKey("q3"), data, nil)
 	d = r.read("q3")
-	if _, err := Acknowledge(t.Context(), r.b, toOwner, d, NewReceipt(d, "bob@host", d.Sent())); !errors.Is(err, ErrOtherManifest) {
+	if _, err := Acknowledge(t.Context(),
+		r.b, toOwner, d, NewReceipt(d, "bob@host", d.Sent())); !errors.Is(err, ErrOtherManifest) {
 		t.Errorf("a receipt for another manifest: %v", err)
 	}
 }
@@ -125,13 +130,14 @@ func TestListPairsManifestsAndReceipts(t *testing.T) {
 		got = append(got, fmt.Sprint(d.Name, " ", d.Received()))
 	}
 	slices.Sort(got)
-	if want := []string{"a false", "b true"}; err != nil || !slices.Equal(got, want) || ignored != 3 {
+	if want := []string{"a false", "b true"}; err != nil ||
+		!slices.Equal(got, want) || ignored != 3 {
 		t.Errorf("%q and %d ignored, error %v; want %q and 3", got, ignored, err, want)
 	}
 }
 
-// TestFlippedByteOfAManifestIsTold flips a bit of each byte of a manifest: either it is refused, or a file
-// is not as it has it, or all that decides which bytes are right is as it was sent.
+// TestFlippedByteOfAManifestIsTold flips a bit of each byte of a manifest: either it is refused, or
+// a file is not as it has it, or all that decides which bytes are right is as it was sent.
 func TestFlippedByteOfAManifestIsTold(t *testing.T) {
 	r := newRig(t)
 	r.file("set/a", bytesOf(1, 100))
@@ -159,7 +165,8 @@ func TestFlippedByteOfAManifestIsTold(t *testing.T) {
 			t.Errorf("accepted with the byte %d flipped:\n%s", i, damaged)
 		}
 	}
-	t.Logf("%d of %d flips are in what describes the delivery, such as its time, or between the fields", accepted, len(text))
+	t.Logf(
+		"%d of %d flips are in what describes the delivery, such as its time, or between the fields", accepted, len(text))
 }
 
 // TestManifestRoundTrip: what Encode writes Parse reads, and unknown fields are ignored.
@@ -168,7 +175,8 @@ func TestManifestRoundTrip(t *testing.T) {
 	r.file("set/ü b.csv", []byte("one"))
 	sent := r.mustSend("q3").Manifest
 	data, _ := r.b.Data(toOwner.manifestKey("q3"))
-	more := bytes.Replace(data, []byte(`"version": 1,`), []byte(`"version": 1, "colour": {"deep": ["red"]},`), 1)
+	more := bytes.Replace(data, []byte(`"version": 1,`),
+		[]byte(`"version": 1, "colour": {"deep": ["red"]},`), 1)
 	more = bytes.ReplaceAll(more, []byte(`"path":`), []byte(`"tags": [1], "path":`))
 	if bytes.Equal(data, more) {
 		t.Fatal("nothing is replaced")
@@ -184,7 +192,9 @@ func TestManifestRoundTrip(t *testing.T) {
 	}
 	f := m.Files[0]
 	// sha256sum of "one", and the CRC-64/NVME of it by another implementation.
-	if f.Path != "set/ü b.csv" || f.Size != 3 || f.SHA256 != "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed" || f.ETag != r.b.Object("Delivery/set/ü b.csv").ETag || f.CRC64NVME == "" {
+	if f.Path != "set/ü b.csv" || f.Size != 3 ||
+		f.SHA256 != "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed" ||
+		f.ETag != r.b.Object("Delivery/set/ü b.csv").ETag || f.CRC64NVME == "" {
 		t.Errorf("the manifest has %+v", f)
 	}
 	if m.Note != "as agreed" || m.Sender != "ann@host" || m.Created.IsZero() {
@@ -195,10 +205,12 @@ func TestManifestRoundTrip(t *testing.T) {
 // TestHostileManifest: what no sender may write is refused.
 func TestHostileManifest(t *testing.T) {
 	file := func(path string) string {
-		return fmt.Sprintf(`{"path": %q, "size": 1, "sha256": %q, "etag": "e"}`, path, strings.Repeat("ab", 32))
+		return fmt.Sprintf(`{"path": %q, "size": 1, "sha256": %q, "etag": "e"}`,
+			path, strings.Repeat("ab", 32))
 	}
 	manifest := func(files ...string) string {
-		return `{"version": 1, "name": "q3", "created": "2026-11-30T07:00:00Z", "files": [` + strings.Join(files, ",") + `]}`
+		return `{"version": 1, "name": "q3", "created": "2026-11-30T07:00:00Z", "files": [` +
+			strings.Join(files, ",") + `]}`
 	}
 	if _, err := Parse([]byte(manifest(file("a/b"))), "Delivery", "q3"); err != nil {
 		t.Fatalf("a good manifest is refused: %v", err)
@@ -253,7 +265,8 @@ func TestHostileManifest(t *testing.T) {
 		if err != nil && strings.Count(err.Error(), "not valid") != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
-		if text := fmt.Sprint(err); strings.Contains(text, "Go ") || len(text) > 1000 || !utf8.ValidString(text) {
+		if text := fmt.Sprint(err); strings.Contains(text, "Go ") || len(text) > 1000 ||
+			!utf8.ValidString(text) {
 			t.Errorf("%s: people are told %.1000s", name, text)
 		}
 	}
@@ -275,7 +288,8 @@ func TestNames(t *testing.T) {
 // TestReadIsBounded: a manifest that is too long is not read.
 func TestReadIsBounded(t *testing.T) {
 	r := newRig(t)
-	d := &Delivery{Name: "q3", Object: s3backend.Object{Key: toOwner.manifestKey("q3"), Size: maxDocument + 1, ETag: "e"}}
+	d := &Delivery{Name: "q3",
+		Object: s3backend.Object{Key: toOwner.manifestKey("q3"), Size: maxDocument + 1, ETag: "e"}}
 	var bad *InvalidError
 	if err := Read(t.Context(), r.b, toOwner, d); !errors.As(err, &bad) || r.b.Count("") > 0 {
 		t.Errorf("error %v after %d requests", err, r.b.Count(""))

@@ -14,5 +14,6 @@ func Of(st os.FileInfo) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%d:%d:%d:%d:%d", sys.Dev, sys.Ino, st.Size(), st.ModTime().UnixNano(), changed(sys))
+	return fmt.Sprintf("%d:%d:%d:%d:%d", sys.Dev, sys.Ino, st.Size(),
+		st.ModTime().UnixNano(), changed(sys))
 }

@@ -11,8 +11,10 @@ import (
 func moments() []time.Time {
 	var all []time.Time
 	for _, sec := range []int64{
-		math.MinInt64, -1 << 55, firstSecond - 1, firstSecond, -62135596801, -62135596800, -2208988800, -2, -1, 0, 1,
-		1 << 31, 9223372036, 9223372037, lastSecond, lastSecond + 1, 253402300805, 1 << 55, math.MaxInt64 - 62135596800, math.MaxInt64,
+		math.MinInt64, -1 << 55, firstSecond - 1, firstSecond, -62135596801, -62135596800,
+		-2208988800, -2, -1, 0, 1,
+		1 << 31, 9223372036, 9223372037, lastSecond, lastSecond + 1, 253402300805,
+		1 << 55, math.MaxInt64 - 62135596800, math.MaxInt64,
 	} {
 		for _, nsec := range []int64{0, 1, 5e8, 999_999_999} {
 			all = append(all, time.Unix(sec, nsec))
@@ -27,7 +29,8 @@ func TestEveryTimeIsReadBackAsItWasWritten(t *testing.T) {
 	zone := time.FixedZone("with seconds", 19*60+32)
 	for _, at := range moments() {
 		if got, ok := Parse(Format(at)); !ok || !same(got, at) {
-			t.Errorf("Parse(%q) = %d.%09d, %t, want %d.%09d", Format(at), got.Unix(), got.Nanosecond(), ok, at.Unix(), at.Nanosecond())
+			t.Errorf("Parse(%q) = %d.%09d, %t, want %d.%09d", Format(at), got.Unix(),
+				got.Nanosecond(), ok, at.Unix(), at.Nanosecond())
 		}
 		for _, at := range []time.Time{at, at.In(zone), at.UTC()} {
 			b, err := json.Marshal(struct{ T Time }{Time{at}})
@@ -36,7 +39,8 @@ func TestEveryTimeIsReadBackAsItWasWritten(t *testing.T) {
 				err = json.Unmarshal(b, &back)
 			}
 			if err != nil || !same(back.T.Time, at) {
-				t.Errorf("%d.%09d was written as %s and read as %d.%09d, %v", at.Unix(), at.Nanosecond(), b, back.T.Unix(), back.T.Nanosecond(), err)
+				t.Errorf("%d.%09d was written as %s and read as %d.%09d, %v", at.Unix(),
+					at.Nanosecond(), b, back.T.Unix(), back.T.Nanosecond(), err)
 			}
 		}
 	}
@@ -83,7 +87,8 @@ func TestOthersTimes(t *testing.T) {
 		}
 	}
 	var old Time
-	if err := json.Unmarshal([]byte(`"2026-01-02T03:04:05.000000678+01:00"`), &old); err != nil || old.UnixNano() != 1767319445000000678 {
+	if err := json.Unmarshal([]byte(`"2026-01-02T03:04:05.000000678+01:00"`), &old); err != nil ||
+		old.UnixNano() != 1767319445000000678 {
 		t.Errorf("a journal's time of an earlier version: %s, %v", old, err)
 	}
 }

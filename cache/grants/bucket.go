@@ -37,7 +37,8 @@ func (w watched) List(ctx context.Context, in s3backend.ListInput) (s3backend.Pa
 }
 
 // UploadPart watches a part of a large file.
-func (w watched) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (w watched) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	w.p.traffic.note()
 	part, err := w.Bucket.UploadPart(ctx, up, num, body, size)
 	w.recordDenial(up.Key, err)
@@ -52,7 +53,8 @@ func (w watched) recordDenial(key string, err error) {
 }
 
 // Get watches a read.
-func (w watched) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func (w watched) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
 	w.p.traffic.note()
 	r, err := w.Bucket.Get(ctx, obj, off, n)
 	w.recordDenial(obj.Key, err)
@@ -76,7 +78,8 @@ func (f watchedBody) Read(p []byte) (int, error) {
 }
 
 // Put watches a small file.
-func (w watched) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (w watched) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
 	w.p.traffic.note()
 	obj, err := w.Bucket.Put(ctx, key, body, size, h, cond)
 	w.recordDenial(key, err)
@@ -84,7 +87,8 @@ func (w watched) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 }
 
 // CreateUpload watches the beginning of a large file.
-func (w watched) CreateUpload(ctx context.Context, key string, h *s3backend.Header) (s3backend.Upload, error) {
+func (w watched) CreateUpload(ctx context.Context, key string,
+	h *s3backend.Header) (s3backend.Upload, error) {
 	w.p.traffic.note()
 	up, err := w.Bucket.CreateUpload(ctx, key, h)
 	w.recordDenial(key, err)
@@ -92,7 +96,8 @@ func (w watched) CreateUpload(ctx context.Context, key string, h *s3backend.Head
 }
 
 // Copy watches a rename.
-func (w watched) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (w watched) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+	cond s3backend.Condition) (s3backend.Object, error) {
 	w.p.traffic.note()
 	obj, err := w.Bucket.Copy(ctx, src, key, h, cond)
 	w.recordDenial(key, err)

@@ -72,8 +72,10 @@ func New(ctx context.Context, cfg Config) *Policy {
 	p.folders, p.left = map[string]*folderGrants{}, map[string]s3backend.Upload{}
 	for _, folder := range cfg.Folders {
 		p.folders[folder] = &folderGrants{
-			putting: &query{first: make(chan struct{}), ask: func() answer { return p.checkPut(folder) }},
-			reading: &query{first: make(chan struct{}), ask: func() answer { return p.checkRead(folder) }},
+			putting: &query{first: make(chan struct{}),
+				ask: func() answer { return p.checkPut(folder) }},
+			reading: &query{first: make(chan struct{}),
+				ask: func() answer { return p.checkRead(folder) }},
 		}
 	}
 	return p
@@ -106,7 +108,8 @@ func (p *Policy) refusedLocked() { p.refusals = append(p.refusals, time.Now()) }
 // enoughLocked reports whether so many queries were refused in the last hour that nothing
 // is asked again.
 func (p *Policy) enoughLocked() bool {
-	p.refusals = slices.DeleteFunc(p.refusals, func(at time.Time) bool { return time.Since(at) > time.Hour })
+	p.refusals = slices.DeleteFunc(p.refusals,
+		func(at time.Time) bool { return time.Since(at) > time.Hour })
 	return len(p.refusals) >= maxRefusals
 }
 

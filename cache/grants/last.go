@@ -81,6 +81,7 @@ func (p *Policy) useLastLocked(folder string, q *query) {
 	if q == p.of(folder).putting {
 		q.answer = answer{err: last.Put.asError("PutObject")}
 	} else {
-		q.answer = answer{err: last.Get.asError("GetObject"), list: last.List.asError("ListObjectsV2")}
+		q.answer = answer{err: last.Get.asError("GetObject"),
+			list: last.List.asError("ListObjectsV2")}
 	}
 }

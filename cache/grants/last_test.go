@@ -63,7 +63,8 @@ func TestLast(t *testing.T) {
 				var kept []byte
 				process := func(s server, do func(*Policy, *server)) {
 					ctx, cancel := context.WithCancel(t.Context())
-					cfg := Config{Folders: []string{"Delivery"}, Checker: &s, Deleter: &s, Logger: slog.New(slog.DiscardHandler)}
+					cfg := Config{Folders: []string{"Delivery"}, Checker: &s, Deleter: &s,
+						Logger: slog.New(slog.DiscardHandler)}
 					if kept != nil {
 						if err := json.Unmarshal(kept, &cfg.Last); err != nil {
 							t.Fatal(err)
@@ -80,7 +81,8 @@ func TestLast(t *testing.T) {
 				}
 				var want string
 				process(rights, func(p *Policy, _ *server) { want = p.found(t.Context()) })
-				away, opposite := rights, server{list: !rights.list, get: !rights.get, put: !rights.put, delete: !rights.delete}
+				away, opposite := rights, server{list: !rights.list, get: !rights.get,
+					put: !rights.put, delete: !rights.delete}
 				away.away = true
 				for range 2 {
 					process(away, func(p *Policy, s *server) {
@@ -96,7 +98,9 @@ func TestLast(t *testing.T) {
 					time.Sleep(time.Second)
 					got := p.found(t.Context())
 					fresh := opposite
-					if want := New(t.Context(), Config{Folders: []string{"Delivery"}, Checker: &fresh, Deleter: &fresh, Logger: slog.New(slog.DiscardHandler)}).found(t.Context()); got != want {
+					if want := New(t.Context(), Config{Folders: []string{"Delivery"},
+						Checker: &fresh, Deleter: &fresh, Logger: slog.New(slog.DiscardHandler)}).
+						found(t.Context()); got != want {
 						t.Errorf("when S3 is back: %s, want %s", got, want)
 					}
 				})

@@ -15,7 +15,8 @@ import (
 type Checker interface {
 	MayList(ctx context.Context, prefix string) error
 	MayGet(ctx context.Context, prefix string, mayList error) error
-	MayPut(ctx context.Context, prefix string, earlier s3backend.Upload) (left s3backend.Upload, err error)
+	MayPut(ctx context.Context, prefix string,
+		earlier s3backend.Upload) (left s3backend.Upload, err error)
 }
 
 // What the policy grants in a folder is asked when the mount has come to rest after
@@ -114,7 +115,9 @@ type traffic struct{ last atomic.Int64 }
 
 func (t *traffic) note() { t.last.Store(time.Now().UnixNano()) }
 
-func (t *traffic) since() time.Duration { return time.Duration(time.Now().UnixNano() - t.last.Load()) }
+func (t *traffic) since() time.Duration {
+	return time.Duration(time.Now().UnixNano() - t.last.Load())
+}
 
 // Start has all folders asked about when the mount has come to rest.
 func (p *Policy) Start() {
@@ -146,7 +149,9 @@ func (p *Policy) RefreshIfOld(folder string) { p.refreshFolder(folder, (*query).
 
 // refreshAfterDenial has what is known of a folder asked again because S3 has refused a
 // request in it.
-func (p *Policy) refreshAfterDenial(folder string) { p.refreshFolder(folder, (*query).dueAfterDenial) }
+func (p *Policy) refreshAfterDenial(folder string) {
+	p.refreshFolder(folder, (*query).dueAfterDenial)
+}
 
 // RefreshAll asks everything again, for s3share retry: a person knows that the policy has changed.
 func (p *Policy) RefreshAll() {
@@ -229,7 +234,8 @@ func (p *Policy) logLocked(folder string) {
 		return
 	}
 	p.cfg.Logger.Info("the policy, as far as it can be told", "folder", folder,
-		"list", grantText(f.reading.list), "get", grantText(f.reading.err), "put", grantText(f.putting.err))
+		"list", grantText(f.reading.list), "get", grantText(f.reading.err),
+		"put", grantText(f.putting.err))
 }
 
 func grantText(err error) string {

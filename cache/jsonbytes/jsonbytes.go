@@ -68,7 +68,8 @@ func (s *String) UnmarshalJSON(b []byte) error {
 	for {
 		at := loneByte(text)
 		var valid string
-		if err := json.Unmarshal(slices.Concat([]byte{'"'}, text[:at], []byte{'"'}), &valid); err != nil {
+		if err := json.Unmarshal(slices.Concat([]byte{'"'}, text[:at], []byte{'"'}),
+			&valid); err != nil {
 			return err
 		}
 		out.WriteString(valid)

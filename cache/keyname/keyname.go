@@ -90,7 +90,8 @@ func IsName(elem string) bool {
 	case "", ".", "..":
 		return false
 	}
-	return utf8.ValidString(elem) && !strings.Contains(elem, escapeChar) && strings.IndexByte(elem, 0) < 0
+	return utf8.ValidString(elem) && !strings.Contains(elem, escapeChar) &&
+		strings.IndexByte(elem, 0) < 0
 }
 
 // EscapeFull is [Escape] without shortening: the result can be longer than [MaxName].

@@ -36,7 +36,8 @@ func TestEscape(t *testing.T) {
 }
 
 func TestUnescapeRefusesWhatEscapeNeverMakes(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "␛61", "a␛0", "a␛zz", "␛2e", "x␛2E", "␛␛", "Icon␛0D", "␛7F", "a␛C3␛BC", "caf\xe9", "caf\xe9␛FF"} {
+	for _, name := range []string{"", ".", "..", "␛61", "a␛0", "a␛zz", "␛2e", "x␛2E",
+		"␛␛", "Icon␛0D", "␛7F", "a␛C3␛BC", "caf\xe9", "caf\xe9␛FF"} {
 		if elem, _, ok := Unescape(name); ok {
 			t.Errorf("Unescape(%q) = %q, want it refused", name, elem)
 		}
@@ -68,7 +69,8 @@ func TestLongNamesStayApart(t *testing.T) {
 func checkElem(t interface{ Fatalf(string, ...any) }, elem string) {
 	for _, show := range []func(string) string{Escape, EscapeShadowed} {
 		name := show(elem)
-		if !utf8.ValidString(name) || len(name) > MaxName || name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		if !utf8.ValidString(name) || len(name) > MaxName || name == "" || name == "." ||
+			name == ".." || strings.ContainsAny(name, "/\x00") {
 			t.Fatalf("%q is shown as %q, which is no name", elem, name)
 		}
 		if IsName(elem) && len(elem) <= MaxName && Escape(elem) != elem {
@@ -82,8 +84,10 @@ func checkElem(t interface{ Fatalf(string, ...any) }, elem string) {
 	}
 	for name, beside := range map[string]bool{Escape(elem): false, EscapeShadowed(elem): true} {
 		if short := strings.TrimSuffix(name, escapeChar); isLong(short) {
-			if head, _, ok := LongHead(name); !ok || !strings.HasPrefix(elem, head) || !utf8.ValidString(head) {
-				t.Fatalf("what begins with %q, %v, is to have %q, shown as %q", head, ok, elem, name)
+			if head, _, ok := LongHead(name); !ok || !strings.HasPrefix(elem, head) ||
+				!utf8.ValidString(head) {
+				t.Fatalf("what begins with %q, %v, is to have %q, shown as %q", head,
+					ok, elem, name)
 			}
 		} else if got, shadowed, ok := Unescape(name); !ok || got != elem || shadowed != beside {
 			t.Fatalf("%q is shown as %q, which is %q, %v, %v", elem, name, got, shadowed, ok)
@@ -118,7 +122,8 @@ func FuzzNames(f *testing.F) {
 		checkName(t, a)
 		checkName(t, b)
 		names := []string{Escape(a), EscapeShadowed(a), Escape(b), EscapeShadowed(b)}
-		if a != b && (names[0] == names[2] || names[0] == names[3] || names[1] == names[2] || names[1] == names[3]) {
+		if a != b && (names[0] == names[2] || names[0] == names[3] ||
+			names[1] == names[2] || names[1] == names[3]) {
 			t.Fatalf("%q and %q are shown as %q", a, b, names)
 		}
 	})

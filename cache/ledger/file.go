@@ -111,7 +111,8 @@ func (l *Ledger) compact() error {
 	if !l.above(dir, int64(b.Len())) {
 		return errFloor
 	}
-	if err := renameio.WriteFile(l.path, b.Bytes(), 0o600, renameio.WithTempDir(dir), renameio.IgnoreUmask()); err != nil {
+	if err := renameio.WriteFile(l.path, b.Bytes(), 0o600, renameio.WithTempDir(dir),
+		renameio.IgnoreUmask()); err != nil {
 		return fmt.Errorf("write the ledger anew: %w", err)
 	}
 	old := l.file // put opens the new one
@@ -124,7 +125,8 @@ func (l *Ledger) compact() error {
 
 // inOrder are the entries as they were put.
 func (l *Ledger) inOrder() []numbered {
-	return slices.SortedFunc(maps.Values(l.entries), func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
+	return slices.SortedFunc(maps.Values(l.entries),
+		func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
 }
 
 // drop forgets a tenth of the entries at once, where there are too many.

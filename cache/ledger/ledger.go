@@ -49,7 +49,8 @@ type Entry struct {
 	// Sent is when S3 confirmed it; zero where only the mode or the time is remembered.
 	Sent time.Time `json:"sent,omitzero"`
 	Gone bool      `json:"gone,omitempty"` // the key is to be forgotten
-	Ours bool      `json:"ours,omitempty"` // this machine has made the version: delivered, or renamed
+	// this machine has made the version: delivered, or renamed
+	Ours bool `json:"ours,omitempty"`
 
 	// Touched is set where Mtime is shown instead of the time that S3 has.
 	Touched bool `json:"touched,omitempty"`
@@ -101,7 +102,8 @@ type numbered struct {
 
 // Open reads the ledger at path, or begins one there with the first entry.
 func Open(path string) (*Ledger, error) {
-	l := &Ledger{path: path, most: maxEntries, entries: map[string]numbered{}, above: freespace.Above}
+	l := &Ledger{path: path, most: maxEntries,
+		entries: map[string]numbered{}, above: freespace.Above}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil
@@ -261,7 +263,8 @@ func (l *Ledger) Moved(key, etag, newKey, newETag string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.of(newKey, newETag)
-	now := withAttributes(Entry{Key: newKey, ETag: newETag, Size: was.Size, Sent: was.Sent, Ours: true}, l.of(key, etag))
+	now := withAttributes(Entry{Key: newKey, ETag: newETag, Size: was.Size, Sent: was.Sent,
+		Ours: true}, l.of(key, etag))
 	if now == was {
 		return nil
 	}
@@ -283,7 +286,9 @@ func (l *Ledger) MovedDir(old, dir string) error {
 	for _, e := range moved {
 		to := dir + strings.TrimPrefix(e.Key, old)
 		was := l.entries[to]
-		errs = append(errs, l.put(withAttributes(Entry{Key: to, ETag: was.ETag, Size: was.Size, Sent: was.Sent}, e)))
+		errs = append(errs,
+			l.put(withAttributes(Entry{Key: to, ETag: was.ETag, Size: was.Size, Sent: was.Sent},
+				e)))
 		if e.Sent.IsZero() {
 			errs = append(errs, l.put(Entry{Key: e.Key, Gone: true}))
 		}

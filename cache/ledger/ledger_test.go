@@ -65,7 +65,8 @@ func TestRemembers(t *testing.T) {
 		if got := keys(l.Sent("")); got != "Delivery/a Delivery/b" {
 			t.Errorf("sent: %s", got)
 		}
-		if e, ok := l.Get("Delivery/b", "2"); !ok || e.Size != 6 || !e.Mtime.Equal(at) || e.Mode != 0o750 {
+		if e, ok := l.Get("Delivery/b", "2"); !ok || e.Size != 6 ||
+			!e.Mtime.Equal(at) || e.Mode != 0o750 {
 			t.Errorf("Get = %+v, %v", e, ok)
 		}
 		if _, ok := l.Get("Delivery/b", "1"); ok {
@@ -86,7 +87,8 @@ func TestBounded(t *testing.T) {
 	l.most = 100
 	begun := time.Now()
 	for i := range 5000 {
-		must(t, l.Put(Entry{Key: fmt.Sprintf("Delivery/%d", i%250), ETag: fmt.Sprint(i), Sent: begun.Add(time.Duration(i))}))
+		must(t, l.Put(Entry{Key: fmt.Sprintf("Delivery/%d", i%250), ETag: fmt.Sprint(i),
+			Sent: begun.Add(time.Duration(i))}))
 	}
 	if n := len(l.Sent("")); n > 100 || n < 90 {
 		t.Errorf("%d entries are remembered, want 90 to 100", n)
@@ -94,7 +96,8 @@ func TestBounded(t *testing.T) {
 	if e, ok := l.Get("Delivery/249", "4999"); !ok {
 		t.Errorf("the last is forgotten: %+v", e)
 	}
-	if info, err := os.Stat(path); err != nil || info.Size() > 300_000 || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Size() > 300_000 ||
+		info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v, %v", info, err)
 	}
 }
@@ -108,7 +111,8 @@ func TestTimesSetLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sent := Entry{Key: "sent", ETag: "1", Size: 5, Mtime: at.Add(time.Hour), Sent: at.Add(time.Hour)}
+	sent := Entry{Key: "sent", ETag: "1", Size: 5, Mtime: at.Add(time.Hour),
+		Sent: at.Add(time.Hour)}
 	for _, err := range []error{
 		l.Put(sent),
 		l.SetTimes("sent", "1", at, nil),
@@ -160,7 +164,10 @@ func TestTimesSetLater(t *testing.T) {
 // year 9999, and what an earlier version has written.
 func TestOtherKeysAndModes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger")
-	must(t, os.WriteFile(path, []byte(`{"key":"old","etag":"1","mtime":"2001-02-03T04:05:06.7Z","mode":416,"touched":true}`+"\n"), 0o600))
+	must(t,
+		os.WriteFile(path,
+			[]byte(
+				`{"key":"old","etag":"1","mtime":"2001-02-03T04:05:06.7Z","mode":416,"touched":true}`+"\n"), 0o600))
 	far := time.Unix(253402300805, 6)
 	l := open(t, path)
 	must(t, l.SetTimes("caf\xe9", "1", far, mode(0)))
@@ -224,8 +231,11 @@ func TestMovedTakesItsAttributesAlong(t *testing.T) {
 					if !ok {
 						got = Entry{}
 					}
-					if got.Mode != want.Mode || got.HasMode != want.HasMode || got.Touched != want.Touched || !got.Mtime.Equal(want.Mtime) {
-						t.Errorf("attributes %d moved onto %d with the ETag %q: %+v, want those of %+v", i, j, etag, got, want)
+					if got.Mode != want.Mode || got.HasMode != want.HasMode ||
+						got.Touched != want.Touched || !got.Mtime.Equal(want.Mtime) {
+						t.Errorf(
+							"attributes %d moved onto %d with the ETag %q: %+v, want those of %+v",
+							i, j, etag, got, want)
 					}
 				}
 			}
@@ -238,7 +248,8 @@ func TestWhatWasSentGoesLast(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger"))
 	l.most = 100
 	for i := range 50 {
-		must(t, l.Put(Entry{Key: fmt.Sprintf("sent/%d", i), ETag: "1", Sent: time.Unix(int64(i), 0)}))
+		must(t,
+			l.Put(Entry{Key: fmt.Sprintf("sent/%d", i), ETag: "1", Sent: time.Unix(int64(i), 0)}))
 	}
 	for i := range 1000 {
 		must(t, l.SetMode(fmt.Sprint(i), "1", 0o600))
@@ -269,7 +280,8 @@ func TestFullDisk(t *testing.T) {
 		}
 		before := fileSize(t, path)
 		for i := range 100 {
-			if err := l.Put(Entry{Key: fmt.Sprint("Delivery/n", i), ETag: "1", Sent: now}); !errors.Is(err, unix.ENOSPC) {
+			if err := l.Put(Entry{Key: fmt.Sprint("Delivery/n", i),
+				ETag: "1", Sent: now}); !errors.Is(err, unix.ENOSPC) {
 				t.Fatalf("Put = %v, want ENOSPC", err)
 			}
 		}
@@ -295,8 +307,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestRefusedEntriesAreWrittenLater has the disk refuse each of some entries, in a file that is there
-// or is not yet. They are written once it takes them, though no other entry is put.
+// TestRefusedEntriesAreWrittenLater has the disk refuse each of some entries, in a file that is
+// there or is not yet. They are written once it takes them, though no other entry is put.
 func TestRefusedEntriesAreWrittenLater(t *testing.T) {
 	for _, before := range []int{0, 1, 3} {
 		synctest.Test(t, func(t *testing.T) {

@@ -40,7 +40,8 @@ func (b *bottomless) List(ctx context.Context, in s3backend.ListInput) (s3backen
 		if name := in.Prefix + b.name(n); in.Delimiter != "" && strings.HasSuffix(name, "/") {
 			p.Prefixes = append(p.Prefixes, name)
 		} else {
-			p.Objects = append(p.Objects, s3backend.Object{Key: strings.TrimSuffix(name, "/") + "/x", Size: 1, ETag: "e"})
+			p.Objects = append(p.Objects,
+				s3backend.Object{Key: strings.TrimSuffix(name, "/") + "/x", Size: 1, ETag: "e"})
 			if !strings.HasSuffix(name, "/") {
 				p.Objects[len(p.Objects)-1].Key = name
 			}

@@ -62,7 +62,8 @@ func (s *entries) append(all []Entry) {
 	}
 	text := make([]byte, 0, size)
 	for i, e := range all {
-		r := rec{size: e.Size, modified: e.Modified, at: uint32(len(text)), name: uint16(len(e.Name))}
+		r := rec{size: e.Size, modified: e.Modified, at: uint32(len(text)),
+			name: uint16(len(e.Name))}
 		text = append(text, e.Name...)
 		text, r.etag = packETag(text, e.ETag)
 		class, ok := s.class(e.Class)
@@ -194,7 +195,8 @@ func entriesOf(prefix string, p s3backend.Page) (all []Entry, marker bool) {
 		all = append(all, entryOf(strings.TrimPrefix(o.Key, prefix), *o))
 	}
 	for _, p := range p.Prefixes {
-		all = append(all, Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, prefix), "/"), Size: isDir})
+		all = append(all,
+			Entry{Name: strings.TrimSuffix(strings.TrimPrefix(p, prefix), "/"), Size: isDir})
 	}
 	order := func(a, b Entry) int { return compareNames(a.Name, a.IsDir(), b.Name, b.IsDir()) }
 	if !slices.IsSortedFunc(all, order) {

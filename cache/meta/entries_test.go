@@ -29,7 +29,8 @@ func TestEntriesAreKeptAsTheyWere(t *testing.T) {
 				continue
 			}
 			page.Objects = append(page.Objects, s3backend.Object{
-				Key: name, Size: rnd.Int64N(1 << 40), ETag: etags[rnd.IntN(len(etags))], Class: fmt.Sprint("class ", rnd.IntN(400)),
+				Key: name, Size: rnd.Int64N(1 << 40), ETag: etags[rnd.IntN(len(etags))],
+				Class: fmt.Sprint("class ", rnd.IntN(400)),
 			})
 		}
 		all, _ := entriesOf(prefix, page)

@@ -26,14 +26,16 @@ func (e Entry) IsDir() bool { return e.Size == isDir }
 
 // Object is the version that the entry names, in the folder with prefix.
 func (e Entry) Object(prefix string) s3backend.Object {
-	return s3backend.Object{Key: prefix + e.Name, Size: e.Size, ETag: e.ETag, Modified: time.Unix(0, e.Modified), Class: e.Class}
+	return s3backend.Object{Key: prefix + e.Name, Size: e.Size,
+		ETag: e.ETag, Modified: time.Unix(0, e.Modified), Class: e.Class}
 }
 
 // Gone reports whether it was removed since it was listed.
 func (e Entry) Gone() bool { return e.Size == isGone }
 
 func entryOf(name string, o s3backend.Object) Entry {
-	return Entry{Name: name, ETag: o.ETag, Size: o.Size, Modified: o.Modified.UnixNano(), Class: o.Class}
+	return Entry{Name: name, ETag: o.ETag,
+		Size: o.Size, Modified: o.Modified.UnixNano(), Class: o.Class}
 }
 
 // sortName is what S3 sorts an entry by: a folder's name ends in a slash.

@@ -145,7 +145,8 @@ func (l *Listing) saved() savedListing {
 			s.Entries = append(s.Entries, e)
 		}
 	}
-	slices.SortFunc(s.Entries, func(a, b Entry) int { return strings.Compare(sortName(a), sortName(b)) })
+	slices.SortFunc(s.Entries,
+		func(a, b Entry) int { return strings.Compare(sortName(a), sortName(b)) })
 	return s
 }
 

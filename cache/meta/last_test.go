@@ -23,7 +23,8 @@ func TestLastOfAnotherProcess(t *testing.T) {
 	c.mu.Lock()
 	l := c.newListingLocked("Delivery/", allPages)
 	l.complete, l.pages = true, 1
-	l.entries.append([]Entry{{Name: "a", ETag: "1", Size: 1}, {Name: "b\xff", ETag: "2", Size: 2}, {Name: "dir", Size: isDir}})
+	l.entries.append([]Entry{{Name: "a", ETag: "1", Size: 1}, {Name: "b\xff", ETag: "2", Size: 2},
+		{Name: "dir", Size: isDir}})
 	c.last.keep(l)
 	c.mu.Unlock()
 	c.Put(s3backend.Object{Key: "Delivery/ab", ETag: "3", Size: 3})

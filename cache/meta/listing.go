@@ -47,7 +47,8 @@ type Listing struct {
 }
 
 func newListing(prefix string, wanted int) *Listing {
-	return &Listing{prefix: prefix, begun: time.Now(), wanted: wanted, extraAt: map[string]int{}, removed: map[string]bool{}, changed: make(chan struct{})}
+	return &Listing{prefix: prefix, begun: time.Now(), wanted: wanted, extraAt: map[string]int{},
+		removed: map[string]bool{}, changed: make(chan struct{})}
 }
 
 func (l *Listing) wakeLocked() {
@@ -302,7 +303,8 @@ func (l *Listing) await(ctx context.Context, name string) (f Found, known bool) 
 	read := l.Pages()
 	for {
 		l.mu.Lock()
-		coming, changed := l.err == nil && !l.complete && l.pages == read && l.pages < l.wanted, l.changed
+		coming, changed := l.err == nil && !l.complete && l.pages == read &&
+			l.pages < l.wanted, l.changed
 		l.mu.Unlock()
 		if f, known = l.peek(name); known || !coming {
 			return f, known

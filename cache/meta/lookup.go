@@ -27,7 +27,8 @@ type point struct {
 
 // Lookup returns what prefix+name is, from an answer at most maxAge old (negative:
 // the cache's own time to live).
-func (c *Cache) Lookup(ctx context.Context, prefix, name string, maxAge time.Duration) (Found, error) {
+func (c *Cache) Lookup(ctx context.Context, prefix, name string,
+	maxAge time.Duration) (Found, error) {
 	if f, ok := c.Known(prefix, name, maxAge); ok {
 		return f, nil
 	}
@@ -95,7 +96,8 @@ func (c *Cache) Known(prefix, name string, maxAge time.Duration) (Found, bool) {
 	if maxAge < 0 {
 		maxAge = c.cfg.TTL
 	}
-	if p, ok := c.points.Get(prefix + name); ok && time.Since(p.asked) <= maxAge && (!p.None() || time.Since(p.asked) <= absentTTL) {
+	if p, ok := c.points.Get(prefix + name); ok && time.Since(p.asked) <= maxAge &&
+		(!p.None() || time.Since(p.asked) <= absentTTL) {
 		return p.Found, true
 	}
 	return Found{}, false

@@ -19,7 +19,8 @@ func (b endless) List(_ context.Context, in s3backend.ListInput) (page s3backend
 	from := sort.Search(b.n, func(i int) bool { return in.Prefix+fileName(i) > after })
 	for i := from; i < b.n && len(page.Objects) < 1000; i++ {
 		page.Objects = append(page.Objects, s3backend.Object{
-			Key: in.Prefix + fileName(i), Size: int64(i), ETag: "d41d8cd98f00b204e9800998" + strconv.Itoa(10_000_000+i), Modified: time.Unix(1e9, 0), Class: "STANDARD",
+			Key: in.Prefix + fileName(i), Size: int64(i), ETag: "d41d8cd98f00b204e9800998" +
+				strconv.Itoa(10_000_000+i), Modified: time.Unix(1e9, 0), Class: "STANDARD",
 		})
 	}
 	if n := len(page.Objects); n == 1000 && from+n < b.n {
@@ -81,7 +82,8 @@ func TestOldListingsAreForgotten(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.dirs.Len() != 0 || r.total != 0 || r.forget != nil {
-			r.Errorf("%d folders with %d names are kept, and a timer: %v", r.dirs.Len(), r.total, r.forget != nil)
+			r.Errorf("%d folders with %d names are kept, and a timer: %v", r.dirs.Len(),
+				r.total, r.forget != nil)
 		}
 	})
 }

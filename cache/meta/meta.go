@@ -103,7 +103,8 @@ func New(bucket Bucket, cfg Config) *Cache {
 	if cfg.Entries == 0 {
 		cfg.Entries = defaultEntries
 	}
-	c := &Cache{bucket: bucket, cfg: cfg, read: map[string][]weak.Pointer[Listing]{}, last: newLastKnown()}
+	c := &Cache{bucket: bucket, cfg: cfg,
+		read: map[string][]weak.Pointer[Listing]{}, last: newLastKnown()}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	// The sizes are constants above zero, the only thing NewLRU refuses.
 	c.dirs, _ = simplelru.NewLRU(cfg.Entries, func(_ string, d *dir) {
@@ -237,7 +238,8 @@ func (c *Cache) forgetOld() {
 	defer c.mu.Unlock()
 	c.forget = nil
 	for _, prefix := range c.dirs.Keys() {
-		if d, _ := c.dirs.Peek(prefix); !d.cur.usable(maxTTL) && (d.next == nil || !d.next.usable(maxTTL)) {
+		if d, _ := c.dirs.Peek(prefix); !d.cur.usable(maxTTL) &&
+			(d.next == nil || !d.next.usable(maxTTL)) {
 			c.dirs.Remove(prefix)
 		}
 	}

@@ -23,7 +23,8 @@ type rig struct {
 }
 
 // bubble runs a test in its own time, with pages of this size.
-func bubble(t *testing.T, pageSize int, cfg Config, fault func(buckettest.S3) buckettest.S3, test func(*rig)) {
+func bubble(t *testing.T, pageSize int, cfg Config,
+	fault func(buckettest.S3) buckettest.S3, test func(*rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := buckettest.New()
@@ -68,7 +69,8 @@ func (r *rig) kind(prefix, name string, maxAge time.Duration) string {
 	if err != nil {
 		r.Fatalf("Lookup(%q, %q): %v", prefix, name, err)
 	}
-	return map[[2]bool]string{{true, false}: "file", {false, true}: "dir", {true, true}: "both"}[[2]bool{f.IsFile, f.IsDir}]
+	return map[[2]bool]string{{true, false}: "file", {false, true}: "dir",
+		{true, true}: "both"}[[2]bool{f.IsFile, f.IsDir}]
 }
 
 func (r *rig) want(prefix, name string, maxAge time.Duration, kind string) {
@@ -89,10 +91,12 @@ func TestListingOfAnyPageSize(t *testing.T) {
 	for size := 1; size < 8; size++ {
 		bubble(t, size, Config{}, nil, func(r *rig) {
 			r.store("D/", "D/a", "D/a-1", "D/a/1", "D/a/2", "D/b/", "D/c", "E/x")
-			if got, want := r.read(r.List("D/", -1)), []string{"a", "a-1", "a/", "b/", "c"}; !slices.Equal(got, want) {
+			if got, want := r.read(r.List("D/", -1)), []string{"a", "a-1", "a/",
+				"b/", "c"}; !slices.Equal(got, want) {
 				r.Errorf("pages of %d: %q, want %q", size, got, want)
 			}
-			for name, kind := range map[string]string{"a": "both", "a-1": "file", "b": "dir", "c": "file", "0": "", "a-": "", "d": ""} {
+			for name, kind := range map[string]string{"a": "both", "a-1": "file",
+				"b": "dir", "c": "file", "0": "", "a-": "", "d": ""} {
 				r.want("D/", name, -1, kind)
 			}
 			if marker, err := r.List("D/", -1).HasMarker(r.Context()); !marker || err != nil {
@@ -134,7 +138,8 @@ func TestLargeFolderIsAskedByName(t *testing.T) {
 		synctest.Wait() // now it is worth to be listed
 		r.b.ForgetLog()
 		for i := range 100 {
-			r.want("D/", fmt.Sprintf("%03d", i+300), -1, map[bool]string{true: "both", false: "file"}[i == 0])
+			r.want("D/", fmt.Sprintf("%03d", i+300),
+				-1, map[bool]string{true: "both", false: "file"}[i == 0])
 		}
 		r.wantLists(0)
 	})
@@ -210,7 +215,8 @@ func TestOwnChangesShowAtOnce(t *testing.T) {
 			r.RemoveDir("D/c/")
 			r.store("D/e/")
 			r.PutDir("D/e/")
-			for name, kind := range map[string]string{"new": "file", "a": "", "c": "", "e": "dir", "b": "file"} {
+			for name, kind := range map[string]string{"new": "file", "a": "", "c": "",
+				"e": "dir", "b": "file"} {
 				r.want("D/", name, -1, kind)
 			}
 			got := r.read(r.List("D/", -1))
@@ -336,7 +342,9 @@ func TestDropKeepsReaders(t *testing.T) {
 }
 
 func TestFailedListingIsAskedAgain(t *testing.T) {
-	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Fail(b, buckettest.List, 1, s3backend.Busy) }
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Fail(b, buckettest.List, 1, s3backend.Busy)
+	}
 	bubble(t, 0, Config{}, fault, func(r *rig) {
 		r.store("D/a")
 		if _, err := r.Lookup(r.Context(), "D/", "a", -1); !errors.Is(err, s3backend.Busy) {

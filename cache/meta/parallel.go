@@ -108,7 +108,8 @@ func (s *parallelLister) run(ctx context.Context) {
 	for {
 		s.cut()
 		for i, sp := range s.ranges {
-			if sp.done || sp.asking || s.asking == maxParallel || i > 0 && sp.proven && s.ahead() >= maxAhead {
+			if sp.done || sp.asking || s.asking == maxParallel ||
+				i > 0 && sp.proven && s.ahead() >= maxAhead {
 				continue
 			}
 			in := s3backend.ListInput{Prefix: s.prefix, Delimiter: "/", Token: sp.token}
@@ -230,7 +231,8 @@ func (s *parallelLister) publish() bool {
 
 // cut splits ranges while that may be worth its request.
 func (s *parallelLister) cut() {
-	for !s.uncut && len(s.ranges) < 2*maxParallel && s.asking < maxParallel && (s.cuts+1)*pagesPerSplit*s.page <= s.found {
+	for !s.uncut && len(s.ranges) < 2*maxParallel && s.asking < maxParallel &&
+		(s.cuts+1)*pagesPerSplit*s.page <= s.found {
 		var long *keyRange
 		for _, sp := range s.ranges {
 			if !sp.done && sp.proven && sp.read > 0 && (long == nil || sp.read > long.read) {
@@ -262,7 +264,8 @@ func (s *parallelLister) splitPoint(after, to string) string {
 		}
 	}
 	a, p := []rune(strings.TrimSuffix(after, "/")), 0
-	for p < len(a) && strings.HasPrefix(greatest, string(a[:p+1])) && strings.HasPrefix(s.first, string(a[:p+1])) {
+	for p < len(a) && strings.HasPrefix(greatest, string(a[:p+1])) &&
+		strings.HasPrefix(s.first, string(a[:p+1])) {
 		p++
 	}
 	if p > 0 && unicode.IsDigit(a[p-1]) {
@@ -273,7 +276,9 @@ func (s *parallelLister) splitPoint(after, to string) string {
 			var fit []string
 			for _, r := range s.alphabet {
 				at := string(a[:i]) + string(r)
-				if r > a[i] && at > after && (to == "" || at < to) && (!alike || unicode.IsDigit(r) == unicode.IsDigit(a[i]) && unicode.IsUpper(r) == unicode.IsUpper(a[i])) {
+				if r > a[i] && at > after && (to == "" || at < to) &&
+					(!alike || unicode.IsDigit(r) == unicode.IsDigit(a[i]) &&
+						unicode.IsUpper(r) == unicode.IsUpper(a[i])) {
 					fit = append(fit, at)
 				}
 			}
@@ -291,7 +296,8 @@ func (s *parallelLister) addLetters(name string) {
 		if len(s.alphabet) == maxLetters {
 			return
 		}
-		if i, ok := slices.BinarySearch(s.alphabet, r); !ok && r != '/' && r > ' ' && r != unicode.ReplacementChar {
+		if i, ok := slices.BinarySearch(s.alphabet, r); !ok && r != '/' && r > ' ' &&
+			r != unicode.ReplacementChar {
 			s.alphabet = slices.Insert(s.alphabet, i, r)
 		}
 	}
@@ -327,7 +333,8 @@ func (s *parallelLister) split(p s3backend.Page, to string) (in, over s3backend.
 // splitPage splits a page after a key, which is in the first part.
 func splitPage(p s3backend.Page, key string) (in, over s3backend.Page) {
 	before := func(k, key string) int { return cmp.Or(cmp.Compare(k, key), -1) }
-	o, _ := slices.BinarySearchFunc(p.Objects, key, func(o s3backend.Object, key string) int { return before(o.Key, key) })
+	o, _ := slices.BinarySearchFunc(p.Objects,
+		key, func(o s3backend.Object, key string) int { return before(o.Key, key) })
 	d, _ := slices.BinarySearchFunc(p.Prefixes, key, before)
 	in, over = p, p
 	in.Objects, over.Objects = p.Objects[:o], p.Objects[o:]

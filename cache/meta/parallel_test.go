@@ -83,7 +83,8 @@ func TestParallelList(t *testing.T) {
 					rig.store("C/x", "D-", "E/x")
 					got := rig.read(c.List("D/", -1))
 					if !slices.IsSorted(got) || len(got) != len(want) {
-						t.Fatalf("seed %d: %d names, want %d, in order: %v", seed, len(got), len(want), slices.IsSorted(got))
+						t.Fatalf("seed %d: %d names, want %d, in order: %v", seed,
+							len(got), len(want), slices.IsSorted(got))
 					}
 					for _, n := range got {
 						if !want[n] {
@@ -103,12 +104,14 @@ func TestParallelList(t *testing.T) {
 
 // TestSpreadIsFaster counts round trips for names of kinds that are common.
 func TestSpreadIsFaster(t *testing.T) {
-	for kind, atMost := range map[string]int{"numbers with zeros": 45, "numbers without": 45, "hashes": 45, "words": 45, "folders only": 50} {
+	for kind, atMost := range map[string]int{"numbers with zeros": 45, "numbers without": 45,
+		"hashes": 45, "words": 45, "folders only": 50} {
 		bubble(t, 10, Config{}, func(b buckettest.S3) buckettest.S3 {
-			return buckettest.Wrap(b, func(_ context.Context, _, _ string, send func() error) error {
-				time.Sleep(time.Second)
-				return send()
-			})
+			return buckettest.Wrap(b,
+				func(_ context.Context, _, _ string, send func() error) error {
+					time.Sleep(time.Second)
+					return send()
+				})
 		}, func(rig *rig) {
 			r := rand.New(rand.NewPCG(1, 1))
 			for i := range 1000 {
@@ -121,9 +124,11 @@ func TestSpreadIsFaster(t *testing.T) {
 			}
 			n := len(rig.read(l))
 			if trips := int(time.Since(begun) / time.Second); trips > atMost {
-				rig.Errorf("%s: %d names in pages of 10 took %d round trips, want %d at most", kind, n, trips, atMost)
+				rig.Errorf("%s: %d names in pages of 10 took %d round trips, want %d at most", kind,
+					n, trips, atMost)
 			} else {
-				rig.Logf("%s: %d round trips, %d requests", kind, trips, rig.b.Count(buckettest.List))
+				rig.Logf("%s: %d round trips, %d requests", kind,
+					trips, rig.b.Count(buckettest.List))
 			}
 		})
 	}

@@ -34,7 +34,8 @@ func (b *counted) List(ctx context.Context, in s3backend.ListInput) (s3backend.P
 	// No two answers come at once, and always in the same order.
 	h := fnv.New32a()
 	h.Write([]byte(in.StartAfter + in.Token))
-	if err := sleepTo(ctx, 50*time.Millisecond+time.Duration(h.Sum32()%10_000)*time.Microsecond); err != nil {
+	if err := sleepTo(ctx,
+		50*time.Millisecond+time.Duration(h.Sum32()%10_000)*time.Microsecond); err != nil {
 		return s3backend.Page{}, err
 	}
 	return b.bucket.List(ctx, in)
@@ -98,19 +99,24 @@ const listPrice = 0.005
 // TestScale simulates what docs/scale.md tells.
 func TestScale(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("| names in the folder | requests to list it once | an hour of looking every 10 s | price of that hour, all month long | requests in the hour after |\n|---|---|---|---|---|\n")
+	b.WriteString(
+		"| names in the folder | requests to list it once | an hour of looking every 10 s | price of that hour, all month long | requests in the hour after |\n|---|---|---|---|---|\n")
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		first, hour, _, idle := simulate(t, 1, n)
 		plain := (n + 999) / 1000
 		if first*5 > plain*6 || idle != 0 {
-			t.Errorf("%d names: %d requests for %d pages, and %d in an idle hour", n, first, plain, idle)
+			t.Errorf("%d names: %d requests for %d pages, and %d in an idle hour",
+				n, first, plain, idle)
 		}
-		fmt.Fprintf(&b, "| %d | %d | %d | $%.2f | %d |\n", n, first, hour, float64(hour)*720*listPrice/1000, idle)
+		fmt.Fprintf(&b, "| %d | %d | %d | $%.2f | %d |\n", n,
+			first, hour, float64(hour)*720*listPrice/1000, idle)
 	}
-	b.WriteString("\n| mounts that look at a folder of 1,000 names every 10 s | requests an hour, all together | most in a second | price of a month |\n|---|---|---|---|\n")
+	b.WriteString(
+		"\n| mounts that look at a folder of 1,000 names every 10 s | requests an hour, all together | most in a second | price of a month |\n|---|---|---|---|\n")
 	for _, mounts := range []int{1, 10, 100} {
 		_, hour, most, _ := simulate(t, mounts, 1000)
-		fmt.Fprintf(&b, "| %d | %d | %d | $%.0f |\n", mounts, hour*mounts, most, float64(hour*mounts)*720*listPrice/1000)
+		fmt.Fprintf(&b, "| %d | %d | %d | $%.0f |\n", mounts, hour*mounts, most,
+			float64(hour*mounts)*720*listPrice/1000)
 	}
 	const page, from, to = "../../docs/scale.md", "<!-- simulated -->\n", "<!-- end -->\n"
 	text, err := os.ReadFile(page)
@@ -126,7 +132,8 @@ func TestScale(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s tells\n%s\nand not what was simulated (go test ./cache/meta -run TestScale -update):\n%s", page, told, b.String())
+		t.Fatalf(
+			"%s tells\n%s\nand not what was simulated (go test ./cache/meta -run TestScale -update):\n%s", page, told, b.String())
 	}
 	if err := os.WriteFile(page, []byte(before+from+b.String()+to+after), 0o644); err != nil {
 		t.Fatal(err)

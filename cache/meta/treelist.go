@@ -43,7 +43,8 @@ type treeList struct {
 }
 
 func newTreeList(prefix, from string) *treeList {
-	return &treeList{prefix: prefix, at: from, waiting: map[string]*waiting{}, touched: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &treeList{prefix: prefix, at: from, waiting: map[string]*waiting{},
+		touched: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
 // treeDir is what a treeList has seen of one directory.
@@ -64,7 +65,8 @@ type waiting struct {
 // begins here; false if it is to be fetched by itself.
 func (c *Cache) treeListLocked(d *dir, l *Listing) bool {
 	for _, t := range c.treeLists {
-		ahead := strings.HasPrefix(l.prefix, t.prefix) && (l.prefix > t.at || strings.HasPrefix(t.at, l.prefix))
+		ahead := strings.HasPrefix(l.prefix, t.prefix) &&
+			(l.prefix > t.at || strings.HasPrefix(t.at, l.prefix))
 		if ahead && !t.stale(l.prefix) && t.waiting[l.prefix] == nil {
 			t.waiting[l.prefix] = &waiting{d: d, l: l}
 			t.use()

@@ -133,7 +133,8 @@ func TestTreeListAndChanges(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 3))
 			b := buckettest.New()
 			b.PageSize = 2 + rnd.IntN(30)
-			c := New(shuffled(rand.New(rand.NewPCG(seed, 4)))(b), Config{Entries: 50 + rnd.IntN(1000)})
+			c := New(shuffled(rand.New(rand.NewPCG(seed, 4)))(b),
+				Config{Entries: 50 + rnd.IntN(1000)})
 			defer c.Close()
 			r := &rig{t, c, b}
 			var folders []string

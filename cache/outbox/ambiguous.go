@@ -141,7 +141,8 @@ func (c *content) restoreAmbiguous() {
 		seq = 0 // what is here may not be all that was sent
 	}
 	if t.contentID != "" { // else nothing of it was sent
-		c.recordAmbiguous(t.key, &s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
+		c.recordAmbiguous(t.key,
+			&s3backend.Header{User: map[string]string{metaCommit: t.contentID}},
 			seq)
 	}
 	if h := c.uploading.upload().Header(); h != nil {

@@ -77,7 +77,8 @@ func (s *savedAnnotations) save(ctx context.Context, from s3backend.Object) erro
 		return err
 	}
 	if saved != "" && saved != from.ETag {
-		return nil // those of the version before, which an earlier attempt could not put to this one
+		// those of the version before, which an earlier attempt could not put to this one
+		return nil
 	}
 	if len(list) == 0 && saved == "" {
 		return nil

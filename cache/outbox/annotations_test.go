@@ -35,7 +35,8 @@ func (n *notes) request() error {
 	return nil
 }
 
-func (n *notes) Annotations(_ context.Context, key string) (list []s3backend.Annotation, err error) {
+func (n *notes) Annotations(_ context.Context,
+	key string) (list []s3backend.Annotation, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name, text := range n.of[n.b.Object(key).ETag] {
@@ -57,7 +58,8 @@ func (n *notes) Annotate(_ context.Context, obj s3backend.Object, name string, t
 		return err
 	}
 	if n.b.Object(obj.Key).ETag != obj.ETag {
-		return &s3backend.Error{Op: "PutObjectAnnotation", Key: obj.Key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed")}
+		return &s3backend.Error{Op: "PutObjectAnnotation", Key: obj.Key, Kind: s3backend.Stale,
+			Err: errors.New("PreconditionFailed")}
 	}
 	n.puts++
 	if n.of[obj.ETag] == nil {
@@ -86,47 +88,50 @@ func (r *rig) wantNotes(n *notes, key string, want map[string]string) {
 // TestEditKeepsAnnotations edits a file, while each of the requests about its annotations fails for
 // a while, or for good, or the process is killed then and another goes on.
 func TestEditKeepsAnnotations(t *testing.T) {
-	away := &s3backend.Error{Op: "ListObjectAnnotations", Kind: s3backend.Other, Err: errors.New("no answer")}
+	away := &s3backend.Error{Op: "ListObjectAnnotations", Kind: s3backend.Other,
+		Err: errors.New("no answer")}
 	for _, size := range []int{100, parts.Size + 1<<20} {
 		for failing := range 8 { // 0: none; 1 lists, 2 to 4 read, 5 to 7 put
 			for _, killed := range []bool{false, true} {
 				if killed && failing == 0 || size > parts.Size && failing%3 > 0 && testing.Short() {
 					continue
 				}
-				t.Run(fmt.Sprintf("%d bytes, request %d fails, killed %v", size, failing, killed), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						b := buckettest.New()
-						n := &notes{b: b, of: map[string]map[string]string{}, failing: failing, failures: 1, err: away}
-						if killed {
-							n.failures = 1 << 30
-						}
-						r := newRig(t, b, t.TempDir(), Config{Annotations: n}, nil)
-						r.recover()
-						data := random(1, size)
-						n.of[b.Store("Delivery/f", data, nil).ETag] = maps.Clone(threeNotes)
-						it := r.edit("Delivery/f")
-						r.write(it, []byte("changed"), 3)
-						copy(data[3:], "changed")
-						r.done(it)
-						if killed {
-							_ = r.Admission.pause(t.Context(), defaultSettle*2)
-							synctest.Wait()
-							dir := t.TempDir()
-							copyDir(t, r.dir, dir)
-							r.Close()
-							n.failing = 0
-							r = newRig(t, b, dir, Config{Annotations: n}, nil)
-							r.resume()
-						}
-						defer r.Close()
-						r.drain()
-						r.wantHolds("Delivery/f", data)
-						r.wantNotes(n, "Delivery/f", threeNotes)
-						if failing == 0 && n.requests != 7 {
-							t.Errorf("%d requests about three annotations, want 7", n.requests)
-						}
+				t.Run(fmt.Sprintf("%d bytes, request %d fails, killed %v", size, failing, killed),
+					func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							b := buckettest.New()
+							n := &notes{b: b, of: map[string]map[string]string{},
+								failing: failing, failures: 1, err: away}
+							if killed {
+								n.failures = 1 << 30
+							}
+							r := newRig(t, b, t.TempDir(), Config{Annotations: n}, nil)
+							r.recover()
+							data := random(1, size)
+							n.of[b.Store("Delivery/f", data, nil).ETag] = maps.Clone(threeNotes)
+							it := r.edit("Delivery/f")
+							r.write(it, []byte("changed"), 3)
+							copy(data[3:], "changed")
+							r.done(it)
+							if killed {
+								_ = r.Admission.pause(t.Context(), defaultSettle*2)
+								synctest.Wait()
+								dir := t.TempDir()
+								copyDir(t, r.dir, dir)
+								r.Close()
+								n.failing = 0
+								r = newRig(t, b, dir, Config{Annotations: n}, nil)
+								r.resume()
+							}
+							defer r.Close()
+							r.drain()
+							r.wantHolds("Delivery/f", data)
+							r.wantNotes(n, "Delivery/f", threeNotes)
+							if failing == 0 && n.requests != 7 {
+								t.Errorf("%d requests about three annotations, want 7", n.requests)
+							}
+						})
 					})
-				})
 			}
 		}
 	}
@@ -135,9 +140,11 @@ func TestEditKeepsAnnotations(t *testing.T) {
 // TestEditWithoutAnnotations edits files that have none, and files whose annotations the policy
 // does not let us list, read or put: they are delivered, which is logged once.
 func TestEditWithoutAnnotations(t *testing.T) {
-	denied := &s3backend.Error{Op: "ListObjectAnnotations", Kind: s3backend.Denied, Err: errors.New("AccessDenied")}
+	denied := &s3backend.Error{Op: "ListObjectAnnotations", Kind: s3backend.Denied,
+		Err: errors.New("AccessDenied")}
 	for failing, why := range map[int]string{
-		0: "", 1: "an edited file loses its annotations, if it has any: they may not be listed (s3:ListObjectAnnotations)",
+		0: "",
+		1: "an edited file loses its annotations, if it has any: they may not be listed (s3:ListObjectAnnotations)",
 		2: "an edited file loses its annotations: they may not be read (s3:GetObjectAnnotation)",
 		5: "an edited file loses its annotations: they may not be put (s3:PutObjectAnnotation)",
 	} {

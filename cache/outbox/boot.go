@@ -10,7 +10,8 @@ import (
 // bootName is the file that names the boot in which the outbox was used last.
 const bootName = "boot"
 
-// boots knows in which boot of the machine, and on which disk, an outbox is used, and was used last.
+// boots knows in which boot of the machine, and on which disk, an outbox is used, and was used
+// last.
 type boots struct {
 	path string // of the file
 	now  string // see journal.Boot

@@ -27,7 +27,8 @@ func failPutsUntil(mended *atomic.Bool, err error) func(buckettest.S3) buckettes
 
 // TestDeniedFileIsBlocked is a policy that refuses a file until its owner mends it.
 func TestDeniedFileIsBlocked(t *testing.T) {
-	for _, kind := range []s3backend.Kind{s3backend.Denied, s3backend.NoBucket, s3backend.TooLarge} {
+	for _, kind := range []s3backend.Kind{s3backend.Denied,
+		s3backend.NoBucket, s3backend.TooLarge} {
 		t.Run(kind.Error(), func(t *testing.T) {
 			var mended atomic.Bool
 			bubble(t, Config{}, failPutsUntil(&mended, kind), func(r *rig) {
@@ -118,7 +119,8 @@ func TestRefusalEndsWithTheName(t *testing.T) {
 func TestOneRefusedPartFailsNoWrite(t *testing.T) {
 	for nth := range int64(2) {
 		fault := func(b buckettest.S3) buckettest.S3 {
-			return buckettest.Fail(b, buckettest.UploadPart, nth+1, &s3backend.Error{Op: buckettest.UploadPart, Kind: s3backend.Denied})
+			return buckettest.Fail(b, buckettest.UploadPart,
+				nth+1, &s3backend.Error{Op: buckettest.UploadPart, Kind: s3backend.Denied})
 		}
 		bubble(t, Config{}, fault, func(r *rig) {
 			data := random(1, 2*parts.Size)
@@ -173,8 +175,10 @@ func TestThrottledWhileRefused(t *testing.T) {
 		{s3backend.Busy, false, true, s3backend.Busy},
 		{s3backend.BadLogin, false, true, s3backend.BadLogin},
 	} {
-		if opened, shut := g.record(c.err); opened != c.opened || shut != c.shut || g.reason() != c.why {
-			t.Errorf("%d: %v opens: %v, shuts: %v, for %v; want %v, %v, %v", i, c.err, opened, shut, g.reason(), c.opened, c.shut, c.why)
+		if opened, shut := g.record(c.err); opened != c.opened ||
+			shut != c.shut || g.reason() != c.why {
+			t.Errorf("%d: %v opens: %v, shuts: %v, for %v; want %v, %v, %v", i, c.err, opened, shut,
+				g.reason(), c.opened, c.shut, c.why)
 		}
 	}
 }
@@ -199,7 +203,8 @@ func TestExpiredCredentials(t *testing.T) {
 		time.Sleep(10 * loginBackoff)
 		synctest.Wait()
 		if n := asked.Load(); n > 10*4 {
-			r.Errorf("S3 was asked %d times in %v while it refused the credentials", n, 10*loginBackoff)
+			r.Errorf("S3 was asked %d times in %v while it refused the credentials",
+				n, 10*loginBackoff)
 		}
 		for _, st := range r.Status() {
 			if st.Reason == "" {
@@ -214,7 +219,8 @@ func TestExpiredCredentials(t *testing.T) {
 		if took := time.Since(begun); took > 2*loginBackoff {
 			r.Errorf("it took %v to go on", took)
 		}
-		if wait, on := r.log.count("deliveries wait"), r.log.count("deliveries go on"); wait != 1 || on != 1 {
+		if wait, on := r.log.count("deliveries wait"), r.log.count("deliveries go on"); wait != 1 ||
+			on != 1 {
 			r.Errorf("the pause was told %d times and its end %d times, want once each", wait, on)
 		}
 		r.wantNothing()

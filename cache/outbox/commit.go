@@ -121,7 +121,8 @@ func (it *Item) commitNow(ctx context.Context) (s3backend.Object, error) {
 		return it.commitFolder(ctx)
 	}
 	if err := it.log.syncOverSeal(it.seq()); err != nil {
-		it.o.log.Warn("after a power loss an older content might be taken for what is to be delivered",
+		it.o.log.Warn(
+			"after a power loss an older content might be taken for what is to be delivered",
 			"key", it.Key(), "err", err)
 	}
 	if err := it.stage.Open(); err != nil {
@@ -188,7 +189,8 @@ func (a *commitAttempt) prepare(ctx context.Context) error {
 
 // finish completes what is known of the object that S3 has made.
 func (a *commitAttempt) finish(obj s3backend.Object) s3backend.Object {
-	obj.Key, obj.Header, obj.Class = a.key, a.header, cmp.Or(a.header.Class, s3backend.ClassStandard)
+	obj.Key, obj.Header, obj.Class = a.key, a.header, cmp.Or(a.header.Class,
+		s3backend.ClassStandard)
 	return obj
 }
 
@@ -233,8 +235,8 @@ func (it *Item) whyNoMarker(ctx context.Context, refused error) error {
 	return errNameTaken
 }
 
-// errNameTaken is returned for a directory whose name an object has, on a server that stores objects
-// as files.
+// errNameTaken is returned for a directory whose name an object has, on a server that stores
+// objects as files.
 var errNameTaken = errors.New("an object has the name, and this server has nothing below an object")
 
 // errContradiction is returned if S3 refuses a condition that holds.

@@ -28,7 +28,8 @@ func (u uncertain) String() string {
 
 // uncertainCommits are all of them.
 func uncertainCommits() (all []uncertain) {
-	for _, what := range []string{"put", "put over", "complete", "complete over", "touch", "time of an upload"} {
+	for _, what := range []string{"put", "put over", "complete", "complete over",
+		"touch", "time of an upload"} {
 		for _, fault := range []string{"answer lost", "request lost", "tried twice"} {
 			if what == "touch" || what == "time of an upload" { // who may not read may not copy
 				all = append(all, uncertain{what, fault, "all", "nobody"})
@@ -36,7 +37,8 @@ func uncertainCommits() (all []uncertain) {
 			}
 			for _, grant := range []string{"all", "names and ETags", "nothing"} {
 				for _, rival := range []string{"nobody", "twin", "same size and time", "another"} {
-					if strings.HasPrefix(what, "complete") && (rival == "twin" || rival == "another") {
+					if strings.HasPrefix(what, "complete") &&
+						(rival == "twin" || rival == "another") {
 						continue // as by put; these take long
 					}
 					all = append(all, uncertain{what, fault, grant, rival})
@@ -81,7 +83,8 @@ func (u uncertain) between(rival func()) func(buckettest.S3) buckettest.S3 {
 			if err == nil {
 				err = &s3backend.Error{Op: op, Key: key, Err: errors.New("the answer was lost")}
 				if u.fault == "tried twice" {
-					err = &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed"), Lost: true}
+					err = &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale,
+						Err: errors.New("PreconditionFailed"), Lost: true}
 				}
 			}
 			return err
@@ -115,7 +118,8 @@ func TestCommitOfUnknownOutcomeIsNeitherLostNorDoubled(t *testing.T) {
 				default:
 					return
 				}
-				r.b.Store("Delivery/a", theirs, &s3backend.Header{User: map[string]string{metaMtime: FormatMtime(when)}})
+				r.b.Store("Delivery/a", theirs,
+					&s3backend.Header{User: map[string]string{metaMtime: FormatMtime(when)}})
 			}
 			synctest.Test(t, func(t *testing.T) {
 				r = newRig(t, buckettest.New(), t.TempDir(), Config{Who: "me"}, u.between(rival))
@@ -177,7 +181,8 @@ func (u uncertain) judge(r *rig, ours, theirs []byte) {
 		if u.grant == "all" && len(r.b.Keys()) != 2 {
 			r.Errorf("keys %q, want two versions", r.b.Keys())
 		}
-	case theirs != nil && (at["theirs"] != " Delivery/a" || len(r.conflicted) != 1 || at["ours"] != " "+r.conflicted[0]):
+	case theirs != nil && (at["theirs"] != " Delivery/a" || len(r.conflicted) != 1 ||
+		at["ours"] != " "+r.conflicted[0]):
 		r.Errorf("theirs is at%q, ours at%q, conflicts %q", at["theirs"], at["ours"], r.conflicted)
 	}
 	last := r.delivered[len(r.delivered)-1]

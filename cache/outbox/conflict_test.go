@@ -51,7 +51,8 @@ func TestConflict(t *testing.T) {
 					r.Fatalf("conflicts %q, want one", r.conflicted)
 				}
 				beside := r.conflicted[0]
-				if !strings.HasPrefix(beside, "Delivery/a.b (conflict Ann ops-1 2000-01-01 ") || !strings.HasSuffix(beside, "Z).csv") {
+				if !strings.HasPrefix(beside, "Delivery/a.b (conflict Ann ops-1 2000-01-01 ") ||
+					!strings.HasSuffix(beside, "Z).csv") {
 					r.Errorf("our version is at %q", beside)
 				}
 				r.wantHolds(beside, c.want)
@@ -186,7 +187,8 @@ func TestLostReplyIsNoConflict(t *testing.T) {
 				r.drain()
 				r.wantHolds("Delivery/a", data)
 				r.wantKeys("Delivery/a")
-				if len(r.conflicted) > 0 || len(r.delivered) != 1 || r.delivered[0].ETag != r.b.Object("Delivery/a").ETag {
+				if len(r.conflicted) > 0 || len(r.delivered) != 1 ||
+					r.delivered[0].ETag != r.b.Object("Delivery/a").ETag {
 					r.Errorf("conflicts %q, delivered %+v", r.conflicted, r.delivered)
 				}
 				if n := r.b.Uploads(); c.op != buckettest.CreateUpload && n > 0 {
@@ -297,7 +299,8 @@ func TestSwappedNamesAreDelivered(t *testing.T) {
 		a, b := r.edit("Delivery/a"), r.edit("Delivery/b")
 		r.write(a, []byte("A"), 0)
 		r.write(b, []byte("B"), 0)
-		if err := errors.Join(a.Rename("Delivery/b", s3backend.Object{}, nil), b.Rename("Delivery/a", s3backend.Object{}, nil)); err != nil {
+		if err := errors.Join(a.Rename("Delivery/b", s3backend.Object{}, nil),
+			b.Rename("Delivery/a", s3backend.Object{}, nil)); err != nil {
 			r.Fatal(err)
 		}
 		r.done(a)
@@ -310,8 +313,8 @@ func TestSwappedNamesAreDelivered(t *testing.T) {
 	})
 }
 
-// TestConflictCopyHidesNothing recovers a file that an earlier process may have sent, while the other
-// party has put a version of the same size: both are shown.
+// TestConflictCopyHidesNothing recovers a file that an earlier process may have sent, while the
+// other party has put a version of the same size: both are shown.
 func TestConflictCopyHidesNothing(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
 		if err := r.create("Delivery/a", []byte("ours ")).Seal(); err != nil {
@@ -323,15 +326,17 @@ func TestConflictCopyHidesNothing(t *testing.T) {
 		theirs := b.Store("Delivery/a", []byte("their"), nil)
 		looked := false
 		r = newRig(t, b, dir, Config{}, func(b buckettest.S3) buckettest.S3 {
-			return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
-				if op == buckettest.Put && key != "Delivery/a" {
-					looked = true
-					if r.Hides(theirs) {
-						t.Error("an item that has become a conflict copy hides the other party's version")
+			return buckettest.Wrap(b,
+				func(_ context.Context, op, key string, send func() error) error {
+					if op == buckettest.Put && key != "Delivery/a" {
+						looked = true
+						if r.Hides(theirs) {
+							t.Error(
+								"an item that has become a conflict copy hides the other party's version")
+						}
 					}
-				}
-				return send()
-			})
+					return send()
+				})
 		})
 		defer r.Close()
 		r.resume()

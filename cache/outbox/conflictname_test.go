@@ -30,40 +30,45 @@ func TestConflictNamesFit(t *testing.T) {
 		}
 		return b.String()
 	}
-	bubble(t, Config{Who: "Ann (ops/1)\n" + strings.Repeat("é", 100), Shown: shown}, nil, func(r *rig) {
-		for range 4000 {
-			key := "Delivery/"
-			for room := rng.IntN(maxKey - 20); len(key) < room; {
-				key += name(1+rng.IntN(min(maxName, max(1, room-len(key))))) + "/"
+	bubble(t,
+		Config{Who: "Ann (ops/1)\n" + strings.Repeat("é", 100), Shown: shown}, nil, func(r *rig) {
+			for range 4000 {
+				key := "Delivery/"
+				for room := rng.IntN(maxKey - 20); len(key) < room; {
+					key += name(1+rng.IntN(min(maxName, max(1, room-len(key))))) + "/"
+				}
+				key += name(1 + rng.IntN(min(maxName, max(1, maxKey-len(key)))))
+				if len(key) > maxKey {
+					continue
+				}
+				got := r.conflictKey(key)
+				dir, elem := path.Split(got)
+				switch {
+				case len(got) > maxKey || len(shown(elem)) > maxName || elem == "" ||
+					elem == "." || elem == "..":
+					r.Fatalf("%q of %d bytes, %d shown, for %q",
+						got, len(got), len(shown(elem)), key)
+				case !utf8.ValidString(got):
+					r.Fatalf("%q is cut within a character, for %q", got, key)
+				case got == key || !strings.HasPrefix(key, dir):
+					r.Fatalf("%q for %q", got, key)
+				case r.Private(got):
+					r.Fatalf("%q is private, for %q", got, key)
+				}
+				if again := r.conflictKey(got); strings.Count(again,
+					"(conflict") > strings.Count(key, "(conflict")+1 {
+					r.Fatalf("the conflict of %q is %q", got, again)
+				}
 			}
-			key += name(1 + rng.IntN(min(maxName, max(1, maxKey-len(key)))))
-			if len(key) > maxKey {
-				continue
-			}
-			got := r.conflictKey(key)
-			dir, elem := path.Split(got)
-			switch {
-			case len(got) > maxKey || len(shown(elem)) > maxName || elem == "" || elem == "." || elem == "..":
-				r.Fatalf("%q of %d bytes, %d shown, for %q", got, len(got), len(shown(elem)), key)
-			case !utf8.ValidString(got):
-				r.Fatalf("%q is cut within a character, for %q", got, key)
-			case got == key || !strings.HasPrefix(key, dir):
-				r.Fatalf("%q for %q", got, key)
-			case r.Private(got):
-				r.Fatalf("%q is private, for %q", got, key)
-			}
-			if again := r.conflictKey(got); strings.Count(again, "(conflict") > strings.Count(key, "(conflict")+1 {
-				r.Fatalf("the conflict of %q is %q", got, again)
-			}
-		}
-	})
+		})
 }
 
 // TestConflictNamesAreNotTaken makes two in one instant.
 func TestConflictNamesAreNotTaken(t *testing.T) {
 	bubble(t, Config{Who: "me"}, nil, func(r *rig) {
 		first := r.create("Delivery/a.csv", []byte("a"))
-		if err := first.Rename(r.conflictKey("Delivery/a.csv"), s3backend.Object{}, nil); err != nil {
+		if err := first.Rename(r.conflictKey("Delivery/a.csv"),
+			s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
 		}
 		if second := r.conflictKey("Delivery/a.csv"); second == first.Key() {

@@ -29,7 +29,8 @@ func TestConflictIsRemembered(t *testing.T) {
 				r.done(it)
 				r.drain()
 				all := r.Conflicts()
-				if len(all) != 1 || all[0].State != Conflict || all[0].Theirs != "Delivery/a" || !r.IsConflict(all[0].Key) {
+				if len(all) != 1 || all[0].State != Conflict || all[0].Theirs != "Delivery/a" ||
+					!r.IsConflict(all[0].Key) {
 					r.Fatalf("Conflicts() = %+v, want one beside Delivery/a", all)
 				}
 				was := all[0].Key
@@ -45,7 +46,8 @@ func TestConflictIsRemembered(t *testing.T) {
 					}
 					return
 				}
-				if want := c.want[0] + was[len("Delivery/"):]; len(all) != 1 || all[0].Key != want || all[0].Theirs != c.want[1] {
+				if want := c.want[0] + was[len("Delivery/"):]; len(all) != 1 ||
+					all[0].Key != want || all[0].Theirs != c.want[1] {
 					r.Errorf("Conflicts() = %+v, want %q beside %q", all, want, c.want[1])
 				}
 			})
@@ -66,7 +68,8 @@ func TestConflictOutlivesTheProcess(t *testing.T) {
 		was = r.Conflicts()[0]
 	})
 	bubble(t, cfg, nil, func(r *rig) {
-		if all := r.Conflicts(); len(all) != 1 || all[0].Key != was.Key || all[0].Theirs != "Delivery/a" {
+		if all := r.Conflicts(); len(all) != 1 || all[0].Key != was.Key ||
+			all[0].Theirs != "Delivery/a" {
 			t.Fatalf("Conflicts() = %+v, want %+v", all, was)
 		}
 		r.Resolved(was.Key)

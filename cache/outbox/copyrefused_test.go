@@ -27,7 +27,8 @@ func TestRefusedPartCopySendsTheBytes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var tries atomic.Int64
 			fault := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Answer(b, buckettest.CopyPart, func() error { tries.Add(1); return tt.kind })
+				return buckettest.Answer(b, buckettest.CopyPart,
+					func() error { tries.Add(1); return tt.kind })
 			}
 			bubble(t, Config{}, fault, func(r *rig) {
 				for _, key := range []string{"Delivery/a", "Delivery/b"} {

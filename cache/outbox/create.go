@@ -117,7 +117,8 @@ func (o *Outbox) CreateFolder(key string) (*Item, error) {
 	it := o.itemAt(o.journals.newPath(), target{entry: entry{key: key}})
 	it.folder = true
 	it.schedule.holdLocked()
-	if err := it.log.note(journal.Record{Op: journal.OpCreate, Key: key, Folder: true}); err != nil {
+	if err := it.log.note(journal.Record{Op: journal.OpCreate,
+		Key: key, Folder: true}); err != nil {
 		journal.Remove(it.path + journal.Suffix)
 		return nil, err
 	}

@@ -28,7 +28,8 @@ func TestSmallFileIsOneRequest(t *testing.T) {
 			if got := r.b.Log(); len(got) != 1 || got[0].Op != buckettest.Put {
 				r.Errorf("%d bytes were delivered by %v, want one PutObject", size, got)
 			}
-			if got := r.b.Object("Delivery/q3.csv").Header.ContentType; !strings.HasPrefix(got, "text/csv") {
+			if got := r.b.Object("Delivery/q3.csv").Header.ContentType; !strings.HasPrefix(got,
+				"text/csv") {
 				r.Errorf("content type %q, want text/csv", got)
 			}
 			r.wantNothing()
@@ -80,17 +81,21 @@ func TestRewrittenPartGoesUpAgain(t *testing.T) {
 func TestEditMovesOnlyWhatChanged(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		data := random(1, 30<<20)
-		r.b.Store("Submissions/disk.img", data, &s3backend.Header{ContentType: "text/x-a", User: map[string]string{"k": "v"}})
+		r.b.Store("Submissions/disk.img",
+			data, &s3backend.Header{ContentType: "text/x-a", User: map[string]string{"k": "v"}})
 		it := r.edit("Submissions/disk.img")
 		copy(data[15<<20:], "changed")
 		r.write(it, []byte("changed"), 15<<20)
 		r.done(it)
 		r.drain()
 		r.wantHolds("Submissions/disk.img", data)
-		if n, copies := r.b.Moved(), r.b.Count(buckettest.CopyPart); n > parts.MinSize || copies != 2 {
-			r.Errorf("%d bytes went up beside %d copied ranges, want %d at most, and 2", n, copies, parts.MinSize)
+		if n, copies := r.b.Moved(), r.b.Count(buckettest.CopyPart); n > parts.MinSize ||
+			copies != 2 {
+			r.Errorf("%d bytes went up beside %d copied ranges, want %d at most, and 2",
+				n, copies, parts.MinSize)
 		}
-		if h := r.b.Object("Submissions/disk.img").Header; h.ContentType != "text/x-a" || h.User["k"] != "v" {
+		if h := r.b.Object("Submissions/disk.img").Header; h.ContentType != "text/x-a" ||
+			h.User["k"] != "v" {
 			r.Errorf("the edit left the header %+v", h)
 		}
 		r.wantNothing()
@@ -182,7 +187,8 @@ func TestChangingNoByteMovesTheTime(t *testing.T) {
 				r.done(it)
 				r.drain()
 				if got, _ := MtimeOf(r.b.Object("Delivery/f").Header); !got.Equal(mtime) {
-					r.Errorf("%s, %d bytes: delivered with mtime %v, want %v", name, size, got, mtime)
+					r.Errorf("%s, %d bytes: delivered with mtime %v, want %v", name,
+						size, got, mtime)
 				}
 			})
 		}
@@ -270,7 +276,8 @@ func TestCommit(t *testing.T) {
 		r.wantHolds("Delivery/f", []byte("two!"))
 		r.done(it)
 		r.drain()
-		if n := r.b.Count(buckettest.Put); n != 2 || len(r.delivered) != 1 || len(r.conflicted) > 0 {
+		if n := r.b.Count(buckettest.Put); n != 2 ||
+			len(r.delivered) != 1 || len(r.conflicted) > 0 {
 			r.Errorf("%d puts, delivered %v, conflicts %q", n, r.delivered, r.conflicted)
 		}
 		r.wantNothing()
@@ -326,12 +333,13 @@ func TestCommitWhileS3GoesAway(t *testing.T) {
 		t.Run(c.away.String(), func(t *testing.T) {
 			var began time.Time
 			away := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
-					if time.Since(began) < c.away {
-						return &s3backend.Error{Op: op, Key: key, Err: io.EOF, Offline: true}
-					}
-					return send()
-				})
+				return buckettest.Wrap(b,
+					func(_ context.Context, op, key string, send func() error) error {
+						if time.Since(began) < c.away {
+							return &s3backend.Error{Op: op, Key: key, Err: io.EOF, Offline: true}
+						}
+						return send()
+					})
 			}
 			bubble(t, Config{}, away, func(r *rig) {
 				it := r.create("Delivery/a", []byte("bytes"))

@@ -19,7 +19,8 @@ var derivedKeys = []string{
 	// Amazon S3 Encryption Client: envelopes of its versions 1 to 4.
 	// Source: its MetadataKeyConstants; AWS SDK for Java 1, package com.amazonaws.services.s3,
 	// "client-side encryption meta information".
-	"x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-matdesc", "x-amz-cek-alg", "x-amz-wrap-alg", "x-amz-tag-len",
+	"x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-matdesc",
+	"x-amz-cek-alg", "x-amz-wrap-alg", "x-amz-tag-len",
 	"x-amz-crypto-instr-file", "x-amz-unencrypted-content-length", "x-amz-unencrypted-content-md5",
 	"x-amz-c", "x-amz-3", "x-amz-w", "x-amz-d", "x-amz-i", "x-amz-t", "x-amz-m",
 
@@ -31,16 +32,19 @@ var derivedKeys = []string{
 
 	// Times of the bytes, beside our own "mtime". Source: Amazon FSx for Lustre, DataSync
 	// and Storage Gateway, "POSIX metadata"; gsutil, "Preserving POSIX attributes"; MSP360.
-	"file-mtime", "file-atime", "goog-reserved-file-mtime", "goog-reserved-file-atime", "cb-modifiedtime",
+	"file-mtime", "file-atime", "goog-reserved-file-mtime",
+	"goog-reserved-file-atime", "cb-modifiedtime",
 
 	// How the bytes are packed, where it is not in the header of that name.
-	"content-encoding", "transfer-encoding", "compression", "compression-type", "compression-method",
+	"content-encoding", "transfer-encoding",
+	"compression", "compression-type", "compression-method",
 }
 
 // digestNames are parts of words that name digests: rclone's "md5chksum", jets3t's
 // "md5-hash", "sha256sum", "content-md5".
 var digestNames = []string{
-	"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32", "crc64", "xxh3", "xxh64", "xxh128", "xxhash",
+	"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32", "crc64", "xxh3",
+	"xxh64", "xxh128", "xxhash",
 	"blake2", "blake3", "adler32", "checksum", "chksum", "cksum", "digest",
 }
 
@@ -50,14 +54,19 @@ var (
 	digestWords = []string{"hash", "sha", "crc", "etag", "sum"}
 	// lengthWords name a length likewise: "part-size", "original-content-length".
 	lengthWords = []string{
-		"size", "length", "filesize", "partsize", "chunksize", "blocksize", "contentlength", "filelength",
+		"size", "length", "filesize", "partsize", "chunksize",
+		"blocksize", "contentlength", "filelength",
 	}
 	// bytesWords are what digests and lengths are said to be of, and how they are written.
 	bytesWords = []string{
-		"content", "file", "object", "body", "data", "payload", "part", "chunk", "block", "multipart", "upload",
-		"original", "orig", "source", "src", "raw", "plain", "plaintext", "encrypted", "unencrypted", "decrypted",
-		"compressed", "uncompressed", "decompressed", "encoded", "decoded", "total", "amz", "x", "meta", "s3",
-		"hex", "b64", "base64", "bytes", "value", "1", "2", "3", "224", "256", "384", "512", "32", "32c", "64", "64nvme",
+		"content", "file", "object", "body", "data", "payload", "part", "chunk",
+		"block", "multipart", "upload",
+		"original", "orig", "source", "src", "raw", "plain", "plaintext", "encrypted",
+		"unencrypted", "decrypted",
+		"compressed", "uncompressed", "decompressed", "encoded", "decoded", "total",
+		"amz", "x", "meta", "s3",
+		"hex", "b64", "base64", "bytes", "value", "1", "2", "3", "224", "256", "384",
+		"512", "32", "32c", "64", "64nvme",
 	}
 )
 
@@ -67,11 +76,13 @@ func derived(key string) bool {
 	if slices.Contains(derivedKeys, key) {
 		return true
 	}
-	if slices.ContainsFunc(digestNames, func(name string) bool { return strings.Contains(key, name) }) {
+	if slices.ContainsFunc(digestNames,
+		func(name string) bool { return strings.Contains(key, name) }) {
 		return true
 	}
 	found := false
-	for _, word := range strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune("-_. ", r) }) {
+	for _, word := range strings.FieldsFunc(key,
+		func(r rune) bool { return strings.ContainsRune("-_. ", r) }) {
 		switch {
 		case slices.Contains(digestWords, word) || slices.Contains(lengthWords, word):
 			found = true

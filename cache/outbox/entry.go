@@ -67,7 +67,8 @@ func (e *entry) becomeConflict(key string) {
 }
 
 // setCommitted records that S3 holds the content so far as obj, while the file is still written.
-// The next commit replaces that. It reports whether the content lies over that too, as an edit does.
+// The next commit replaces that. It reports whether the content lies over that too, as an edit
+// does.
 func (e *entry) setCommitted(obj s3backend.Object) (rebased bool) {
 	e.over = obj
 	if e.base.ETag == "" {

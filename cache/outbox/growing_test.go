@@ -28,13 +28,15 @@ type sinking struct {
 	crc   uint32 // of what was completed
 }
 
-func (s *sinking) UploadPart(_ context.Context, _ s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (s *sinking) UploadPart(_ context.Context, _ s3backend.Upload, num int32, body io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	h := crc32.NewIEEE()
 	n, err := io.Copy(h, body)
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
-	p := s3backend.Part{Number: num, ETag: "e", Size: size, CRC32: base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32()))}
+	p := s3backend.Part{Number: num, ETag: "e", Size: size,
+		CRC32: base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32()))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parts[num] = p
@@ -42,7 +44,8 @@ func (s *sinking) UploadPart(_ context.Context, _ s3backend.Upload, num int32, b
 	return p, err
 }
 
-func (s *sinking) Complete(_ context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, _ s3backend.Condition) (s3backend.Object, error) {
+func (s *sinking) Complete(_ context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, _ s3backend.Condition) (s3backend.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, p := range parts {
@@ -101,11 +104,13 @@ func TestPartsAreSmallAtTheEndOfALargeFile(t *testing.T) {
 		r.took(time.Millisecond)
 		write(grown + 5*parts.Size)
 		if nums, _ := s.news(); len(nums) != parts.FirstTier+2 {
-			t.Errorf("parts %v went up while the file was open, want two of those that are larger", nums)
+			t.Errorf("parts %v went up while the file was open, want two of those that are larger",
+				nums)
 		}
 		write(100)
 		r.done(it)
-		if nums, sizes := s.news(); !slices.Equal(nums, []int32{19, 20}) || !slices.Equal(sizes, []int64{parts.Size, 100}) {
+		if nums, sizes := s.news(); !slices.Equal(nums, []int32{19, 20}) ||
+			!slices.Equal(sizes, []int64{parts.Size, 100}) {
 			t.Errorf("after the close parts %v of %v bytes went up", nums, sizes)
 		}
 		r.hold(it)
@@ -137,7 +142,8 @@ func TestPartsAreSmallAtTheEndOfALargeFile(t *testing.T) {
 func TestPartsStaySmallOnASlowConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sinking{S3: buckettest.New(), parts: map[int32]s3backend.Part{}}
-		r := newRig(t, buckettest.New(), t.TempDir(), Config{}, func(buckettest.S3) buckettest.S3 { return s })
+		r := newRig(t, buckettest.New(), t.TempDir(), Config{},
+			func(buckettest.S3) buckettest.S3 { return s })
 		defer r.Close()
 		r.recover()
 		it := r.create("Delivery/large", nil)
@@ -166,13 +172,17 @@ func TestPartsOfAnotherPlan(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		done := []journal.Record{{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size}}
-		for _, p := range []parts.Part{{Num: 1, N: parts.Size}, {Num: 2, Off: parts.Size, N: parts.Size / 2}} {
-			got, err := r.b.UploadPart(r.Context(), other, p.Num, it.stage.Body(p.Off, p.N, nil), p.N)
+		done := []journal.Record{{Op: journal.OpUpload, Key: other.Key,
+			Upload: other.ID, Layout: parts.Size}}
+		for _, p := range []parts.Part{{Num: 1, N: parts.Size},
+			{Num: 2, Off: parts.Size, N: parts.Size / 2}} {
+			got, err := r.b.UploadPart(r.Context(), other, p.Num,
+				it.stage.Body(p.Off, p.N, nil), p.N)
 			if err != nil {
 				r.Fatal(err)
 			}
-			done = append(done, journal.Record{Op: journal.OpPart, Upload: other.ID, Part: &p, S3: &got})
+			done = append(done,
+				journal.Record{Op: journal.OpPart, Upload: other.ID, Part: &p, S3: &got})
 		}
 		if err := it.log.note(done...); err != nil {
 			r.Fatal(err)

@@ -23,7 +23,8 @@ func (it *Item) Release() {
 	if it.schedule.isLastHold() {
 		it.interruptIfKilled(true)
 		if err := it.seal(); err != nil {
-			it.o.log.Error("a closed file would not survive the end of this process", "key", it.Key(),
+			it.o.log.Error("a closed file would not survive the end of this process",
+				"key", it.Key(),
 				"err", err)
 		}
 	}

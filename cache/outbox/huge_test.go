@@ -23,13 +23,15 @@ type counting struct {
 	size         atomic.Int64 // of what was completed
 }
 
-func (c *counting) UploadPart(_ context.Context, _ s3backend.Upload, num int32, _ io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (c *counting) UploadPart(_ context.Context, _ s3backend.Upload, num int32, _ io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	c.parts.Add(1)
 	c.bytes.Add(size)
 	return s3backend.Part{Number: num, ETag: fmt.Sprint(num), Size: size}, nil
 }
 
-func (c *counting) Complete(_ context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, _ s3backend.Condition) (s3backend.Object, error) {
+func (c *counting) Complete(_ context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, _ s3backend.Condition) (s3backend.Object, error) {
 	c.size.Store(size)
 	return s3backend.Object{Key: up.Key, ETag: "e", Size: size}, nil
 }
@@ -61,11 +63,14 @@ func TestHugeSparseFiles(t *testing.T) {
 			}
 			r.done(it)
 			r.drain()
-			if c.bytes.Load() != size || c.size.Load() != size || c.parts.Load() > int64(parts.MaxCount) {
-				t.Errorf("%d bytes in %d parts make %d bytes, want %d", c.bytes.Load(), c.parts.Load(), c.size.Load(), size)
+			if c.bytes.Load() != size || c.size.Load() != size ||
+				c.parts.Load() > int64(parts.MaxCount) {
+				t.Errorf("%d bytes in %d parts make %d bytes, want %d", c.bytes.Load(),
+					c.parts.Load(), c.size.Load(), size)
 			}
 			if grown := heap() - before; grown > 16<<20 {
-				t.Errorf("%d bytes of memory are held after %d bytes in %d parts", grown, size, c.parts.Load())
+				t.Errorf("%d bytes of memory are held after %d bytes in %d parts",
+					grown, size, c.parts.Load())
 			}
 		})
 	}

@@ -57,10 +57,11 @@ type inspection struct {
 	private   *privatename.Patterns
 	boots     boots
 	inv       *inventory
-	byName    map[string]Status   // by the name of the staged file
-	displaced map[string]bool     // staged files whose names others have taken
-	deferred  map[string][]Status // by the same: what S3 holds under earlier names of a private file
-	others    []Status
+	byName    map[string]Status // by the name of the staged file
+	displaced map[string]bool   // staged files whose names others have taken
+	// by the same: what S3 holds under earlier names of a private file
+	deferred map[string][]Status
+	others   []Status
 }
 
 // list returns all that was found.
@@ -90,7 +91,8 @@ func (s *inspection) slots() error {
 		switch {
 		case err != nil && err != journal.ErrCut:
 			s.unreadable(keyOf(recs, stage.SlotFileName), path,
-				fmt.Errorf("its journal, in slot %d of %s, cannot be read: %w", n, shownPath(path), err))
+				fmt.Errorf("its journal, in slot %d of %s, cannot be read: %w",
+					n, shownPath(path), err))
 		case len(recs) == 0 || recs[0].Op != journal.OpCreate:
 			s.unreadable(keyOf(recs, stage.SlotFileName), path,
 				fmt.Errorf("its journal, in slot %d of %s, has no beginning", n, shownPath(path)))
@@ -122,7 +124,8 @@ func (s *inspection) files() {
 		case err != nil && err != journal.ErrCut && !isDamage(err):
 			s.unreadable(keyOf(recs, name), log, err)
 		case len(recs) == 0 && (err == nil || err == journal.ErrCut) && !hasData(path): // just begun
-		case err != nil && err != journal.ErrCut || len(recs) == 0 || recs[0].Op != journal.OpCreate:
+		case err != nil && err != journal.ErrCut || len(recs) == 0 ||
+			recs[0].Op != journal.OpCreate:
 			s.add(quarantinedStatus(log, path))
 		case onlyBegunPrivate(recs) || !rebooted && onlyOpened(recs, path):
 		default:

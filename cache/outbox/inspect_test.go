@@ -50,7 +50,8 @@ func TestInspectListsWhatRecoverFinds(t *testing.T) {
 			r.done(it)
 		},
 		"odd names": func(r *rig) {
-			for _, key := range []string{"Delivery/tab\t", "Delivery/caf\xe9", "Delivery/caf\xe8", "Delivery/\xff/x"} {
+			for _, key := range []string{"Delivery/tab\t", "Delivery/caf\xe9",
+				"Delivery/caf\xe8", "Delivery/\xff/x"} {
 				r.done(r.create(key, small))
 			}
 		},
@@ -243,8 +244,10 @@ func TestInspectOfNoOutbox(t *testing.T) {
 func brief(all []Status) []string {
 	var lines []string
 	for _, st := range all {
-		reason := strings.ReplaceAll(st.Reason, quarantineSuffix, "") // the next process puts such a journal aside
-		lines = append(lines, fmt.Sprintf("%q %s %d %s", st.Key, st.State, st.Size, cmp.Or(reason, "-")))
+		// the next process puts such a journal aside
+		reason := strings.ReplaceAll(st.Reason, quarantineSuffix, "")
+		lines = append(lines,
+			fmt.Sprintf("%q %s %d %s", st.Key, st.State, st.Size, cmp.Or(reason, "-")))
 	}
 	slices.Sort(lines)
 	return lines

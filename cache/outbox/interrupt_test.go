@@ -169,7 +169,8 @@ type refusedFile struct {
 	size int
 }
 
-var refusedFiles = []refusedFile{{"new", false, 100}, {"new, with files of its own", false, stage.SlotPayload + 100}, {"changed", true, 100}}
+var refusedFiles = []refusedFile{{"new", false, 100},
+	{"new, with files of its own", false, stage.SlotPayload + 100}, {"changed", true, 100}}
 
 // refusal is what happens to it.
 type refusal struct {
@@ -182,7 +183,8 @@ type refusal struct {
 }
 
 func (c refusal) String() string {
-	return fmt.Sprintf("%s/%s/%s/%s/%v,%v", c.kind, c.spoil.name, c.change.name, c.close.name, c.before, c.later)
+	return fmt.Sprintf("%s/%s/%s/%s/%v,%v", c.kind, c.spoil.name, c.change.name,
+		c.close.name, c.before, c.later)
 }
 
 // TestWhatAWriterWasRefusedIsNotDelivered refuses each change that a program can make,
@@ -238,7 +240,8 @@ func (c refusal) run(t *testing.T, anew bool) bool {
 	}
 	if c.later {
 		r.write(it, []byte("later"), 50)
-	} else if c.before && c.close.killed && (own && c.spoil.name == journalGone || !own && c.spoil.name == diskGone) {
+	} else if c.before && c.close.killed &&
+		(own && c.spoil.name == journalGone || !own && c.spoil.name == diskGone) {
 		return true // nothing here could say so
 	}
 	r = c.close.do(r, it)
@@ -349,7 +352,8 @@ func TestRefusedDeliverSendsNothing(t *testing.T) {
 			synctest.Wait()
 			r.wantKeys()
 			if st := it.Status(); st.State != Interrupted {
-				r.Errorf("the file is %s, want it interrupted (%v after the close)", st.State, after)
+				r.Errorf("the file is %s, want it interrupted (%v after the close)",
+					st.State, after)
 			}
 			if err := it.Deliver(); err != nil {
 				r.Fatal(err)

@@ -31,7 +31,8 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 				top := t.TempDir()
 				dir := filepath.Join(top, filepath.FromSlash(name), "stage")
 				if name == "link" {
-					if err := errors.Join(os.MkdirAll(filepath.Join(top, "to", "stage"), 0o700), os.Symlink("to", filepath.Join(top, name))); err != nil {
+					if err := errors.Join(os.MkdirAll(filepath.Join(top, "to", "stage"), 0o700),
+						os.Symlink("to", filepath.Join(top, name))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -47,7 +48,9 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 				folder.Release()
 				r.b.Store("Delivery/removed", small, nil)
 				gone := r.b.Object("Delivery/removed")
-				if err := journal.Append(r.removals.journalPath, journal.Record{Op: journal.OpRemove, Key: gone.Key, Over: journal.VersionOf(gone)}); err != nil {
+				if err := journal.Append(r.removals.journalPath,
+					journal.Record{Op: journal.OpRemove, Key: gone.Key,
+						Over: journal.VersionOf(gone)}); err != nil {
 					t.Fatal(err)
 				}
 				r.Close()
@@ -70,7 +73,8 @@ func TestAnyNameOfTheDirectory(t *testing.T) {
 // TestEndCutShort ends the process between the steps by which an item ends: it is owed
 // no more, and nothing is left of it.
 func TestEndCutShort(t *testing.T) {
-	for _, left := range []string{"done-1-1 1-1.log", "done-1-1", "done-1-1 spare-1", "1-1.log", "spare-1", "1-1 1-1.log", "1-1"} {
+	for _, left := range []string{"done-1-1 1-1.log", "done-1-1", "done-1-1 spare-1",
+		"1-1.log", "spare-1", "1-1 1-1.log", "1-1"} {
 		t.Run(left, func(t *testing.T) {
 			r := newRig(t, buckettest.New(), t.TempDir(), Config{}, nil)
 			r.recover()
@@ -80,7 +84,8 @@ func TestEndCutShort(t *testing.T) {
 				if strings.Contains(left, "1-1") && !strings.Contains(left, "done") {
 					data = "" // it was being made
 				}
-				if err := os.WriteFile(filepath.Join(r.dir, name), []byte(data), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(r.dir, name),
+					[]byte(data), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -91,7 +96,9 @@ func TestEndCutShort(t *testing.T) {
 				t.Errorf("owed: %+v", owed)
 			}
 			files, err := os.ReadDir(r.dir)
-			files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == stage.SlotFileName || f.Name() == bootName })
+			files = slices.DeleteFunc(files, func(f os.DirEntry) bool {
+				return f.Name() == stage.SlotFileName || f.Name() == bootName
+			})
 			if err != nil || len(files) > 0 {
 				t.Errorf("left: %v, %v", files, err)
 			}
@@ -122,7 +129,9 @@ func TestEmptyJournalIsListed(t *testing.T) {
 				r := newRig(t, buckettest.New(), dir, Config{}, nil)
 				r.recover()
 				owed := r.Status()
-				if len(owed) != 1 || owed[0].State != Blocked || owed[0].Size != int64(len(c.staged)) || !strings.Contains(owed[0].Reason, c.tells) {
+				if len(owed) != 1 || owed[0].State != Blocked ||
+					owed[0].Size != int64(len(c.staged)) ||
+					!strings.Contains(owed[0].Reason, c.tells) {
 					t.Errorf("told: %+v, want %q", owed, c.tells)
 				}
 				if owes, err := Owes(dir); !owes || err != nil {
@@ -134,7 +143,8 @@ func TestEmptyJournalIsListed(t *testing.T) {
 			defer r.Close()
 			r.recover()
 			for _, name := range []string{"1-1.log.damaged", "1-1"} {
-				if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil &&
+					!errors.Is(err, fs.ErrNotExist) {
 					t.Fatal(err)
 				}
 			}
@@ -206,9 +216,11 @@ func spoilAndRecover(t *testing.T, seed uint64) {
 			case kept == "":
 				t.Errorf("seed %d: the bytes of %q are gone, after %s", seed, key, log)
 			case !slices.ContainsFunc(told, func(st Status) bool {
-				return strings.TrimSuffix(st.Key, "-renamed") == key || strings.Contains(st.Reason, kept)
+				return strings.TrimSuffix(st.Key, "-renamed") == key ||
+					strings.Contains(st.Reason, kept)
 			}):
-				t.Errorf("seed %d: %q is kept in %s, and told is %+v, after %s", seed, key, kept, told, log)
+				t.Errorf("seed %d: %q is kept in %s, and told is %+v, after %s",
+					seed, key, kept, told, log)
 			}
 		}
 	}

@@ -31,7 +31,8 @@ func (l *itemLog) end() (done string) {
 		failpoint("bytes done")
 	}
 	if err := l.removeJournalLocked(); err != nil {
-		l.dir.log.Error("after the end of this process a file that was delivered would be pending again",
+		l.dir.log.Error(
+			"after the end of this process a file that was delivered would be pending again",
 			"staged", l.path, "err", err)
 		l.unremoved = true
 		l.dir.unended.add(l)

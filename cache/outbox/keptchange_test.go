@@ -29,7 +29,8 @@ func (r *rig) shown(it *Item) shownFile {
 	defer it.Close()
 	size, mtime, mode, _ := it.Stat()
 	s := shownFile{make([]byte, size), mtime, mode}
-	if n, err := it.ReadAt(r.Context(), s.content, 0); int64(n) != size || err != nil && err != io.EOF {
+	if n, err := it.ReadAt(r.Context(), s.content, 0); int64(n) != size ||
+		err != nil && err != io.EOF {
 		r.Fatalf("%d bytes of %d can be read: %v", n, size, err)
 	}
 	return s
@@ -65,24 +66,28 @@ func drawChange(rnd *rand.Rand, size int) keptChange {
 			return err
 		}}
 	case 4:
-		return keptChange{"truncate", off, size, func(it *Item) error { return it.Truncate(int64(off)) }}
+		return keptChange{"truncate", off,
+			size, func(it *Item) error { return it.Truncate(int64(off)) }}
 	case 5:
-		return keptChange{"truncate to its size", 0, 0, func(it *Item) error { return it.Truncate(int64(size)) }}
+		return keptChange{"truncate to its size",
+			0, 0, func(it *Item) error { return it.Truncate(int64(size)) }}
 	case 6:
-		return keptChange{"extend", size, behind + 1, func(it *Item) error { return it.Truncate(int64(behind + 1)) }}
+		return keptChange{"extend", size,
+			behind + 1, func(it *Item) error { return it.Truncate(int64(behind + 1)) }}
 	case 7:
 		return keptChange{"punch", off, min(off+n, size), func(it *Item) error {
 			return it.Punch(int64(off), int64(off+n))
 		}}
 	case 8:
-		return keptChange{"touch", 0, 0, func(it *Item) error { return it.SetMtime(time.Unix(1e9, 5)) }}
+		return keptChange{"touch", 0, 0,
+			func(it *Item) error { return it.SetMtime(time.Unix(1e9, 5)) }}
 	}
 	return keptChange{"chmod", 0, 0, func(it *Item) error { return it.SetMode(0o640) }}
 }
 
-// TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade has the disk refuse random changes of a file. One
-// that was refused has not changed the size, the time of a file that nobody has written to, or bytes
-// outside of it. What the file is in the end, it is in the next process as well.
+// TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade has the disk refuse random changes of a file.
+// One that was refused has not changed the size, the time of a file that nobody has written to, or
+// bytes outside of it. What the file is in the end, it is in the next process as well.
 func TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade(t *testing.T) {
 	seeds := 400
 	if testing.Short() {
@@ -124,21 +129,27 @@ func TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade(t *testing.T) {
 				}
 				err := change.do(it)
 				mend()
-				history = append(history, fmt.Sprintf("%s [%d, %d): %v", change.name, change.off, change.end, err))
+				history = append(history,
+					fmt.Sprintf("%s [%d, %d): %v", change.name, change.off, change.end, err))
 				if err == nil {
 					continue
 				}
 				refused++
 				now := r.shown(it)
 				same := len(now.content) == len(was.content) && now.mode == was.mode &&
-					bytes.Equal(now.content[:min(change.off, len(was.content))], was.content[:min(change.off, len(was.content))]) &&
-					(change.end >= len(was.content) || bytes.Equal(now.content[change.end:], was.content[change.end:]))
+					bytes.Equal(now.content[:min(change.off, len(was.content))],
+						was.content[:min(change.off, len(was.content))]) &&
+					(change.end >= len(was.content) ||
+						bytes.Equal(now.content[change.end:], was.content[change.end:]))
 				if untouched {
-					same = same && bytes.Equal(now.content, was.content) && now.mtime.Equal(was.mtime) && it.Untouched()
+					same = same && bytes.Equal(now.content, was.content) &&
+						now.mtime.Equal(was.mtime) && it.Untouched()
 				}
 				if !same {
-					t.Errorf("seed %d: a refused change has changed the file from %d bytes, %v, mode %o to %d, %v, %o, untouched %v: %s\n%q",
-						seed, len(was.content), was.mtime, was.mode, len(now.content), now.mtime, now.mode, it.Untouched(),
+					t.Errorf(
+						"seed %d: a refused change has changed the file from %d bytes, %v, mode %o to %d, %v, %o, untouched %v: %s\n%q",
+						seed, len(was.content), was.mtime, was.mode, len(now.content),
+						now.mtime, now.mode, it.Untouched(),
 						difference(now.content, was.content), history)
 				}
 			}
@@ -153,8 +164,10 @@ func TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade(t *testing.T) {
 				t.Errorf("seed %d: the next process does not know the file:\n%q", seed, history)
 				return
 			}
-			if now := r.shown(left); !bytes.Equal(now.content, want.content) || now.mode != want.mode {
-				t.Errorf("seed %d: in the next process the file has %d bytes, mode %o, want %d, %o: %s\n%q", seed,
+			if now := r.shown(left); !bytes.Equal(now.content, want.content) ||
+				now.mode != want.mode {
+				t.Errorf(
+					"seed %d: in the next process the file has %d bytes, mode %o, want %d, %o: %s\n%q", seed,
 					len(now.content), now.mode, len(want.content), want.mode,
 					difference(now.content, want.content), history)
 			}
@@ -168,8 +181,8 @@ func TestAcceptedChangesAreKeptAndRefusedOnesAreNotMade(t *testing.T) {
 	}
 }
 
-// TestAttributesOfAFileThatCouldNotBeSealedAreKept closes a file while the disk refuses its journal.
-// A new time or mode is refused as well, or a later process knows it.
+// TestAttributesOfAFileThatCouldNotBeSealedAreKept closes a file while the disk refuses its
+// journal. A new time or mode is refused as well, or a later process knows it.
 func TestAttributesOfAFileThatCouldNotBeSealedAreKept(t *testing.T) {
 	for _, file := range refusedFiles {
 		for _, told := range []bool{false, true} { // that it was not sealed
@@ -183,7 +196,8 @@ func TestAttributesOfAFileThatCouldNotBeSealedAreKept(t *testing.T) {
 						r.b.Store("Delivery/f", random(3, 3000), nil)
 					}
 					it := r.begin("Delivery/f", random(2, file.size), file.base)
-					i := slices.IndexFunc(spoils, func(s spoil) bool { return s.name == journalGone })
+					i := slices.IndexFunc(spoils,
+						func(s spoil) bool { return s.name == journalGone })
 					mend := spoils[i].do(r, it)
 					if told {
 						if err := it.Seal(); err == nil {
@@ -198,7 +212,8 @@ func TestAttributesOfAFileThatCouldNotBeSealedAreKept(t *testing.T) {
 					at := time.Unix(1e9, 5)
 					terr, merr := it.SetMtime(at), it.SetMode(0o640)
 					if mended != "before" && (terr == nil || merr == nil) {
-						t.Errorf("%s: a new time and a new mode: %v, %v, and the journal does not have them", file.kind, terr, merr)
+						t.Errorf(
+							"%s: a new time and a new mode: %v, %v, and the journal does not have them", file.kind, terr, merr)
 					}
 					if mended != "before" {
 						mend()
@@ -216,7 +231,8 @@ func TestAttributesOfAFileThatCouldNotBeSealedAreKept(t *testing.T) {
 					r.Suspend(&SuspendedError{})
 					now := r.shown(r.item(file.kind, "Delivery/f"))
 					if !now.mtime.Equal(want.mtime) || now.mode != want.mode {
-						t.Errorf("%s, told %v, mended %s: the next process shows %v, %o, want %v, %o", file.kind, told,
+						t.Errorf(
+							"%s, told %v, mended %s: the next process shows %v, %o, want %v, %o", file.kind, told,
 							mended, now.mtime, now.mode, want.mtime, want.mode)
 					}
 				})

@@ -65,9 +65,10 @@ func TestKilledAtAnyRequest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := &life{rnd: rand.New(rand.NewPCG(seed, 11)), moved: map[string]string{}}
 			l.at, l.after = l.rnd.IntN(20), l.rnd.IntN(2) == 0
-			l.rig = newRig(t, buckettest.New(), t.TempDir(), Config{}, func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Wrap(b, l.around)
-			})
+			l.rig = newRig(t, buckettest.New(), t.TempDir(),
+				Config{}, func(b buckettest.S3) buckettest.S3 {
+					return buckettest.Wrap(b, l.around)
+				})
 			l.recover()
 			for range 30 {
 				l.step()
@@ -164,7 +165,8 @@ func (s *snapshot) check(t *testing.T, seed uint64) {
 	}
 	for key, want := range s.want {
 		if got, ok := r.b.Data(key); !ok || !buckettest.Equal(got, want) {
-			t.Errorf("seed %d: the bucket holds %d bytes at %q (%v), want %d", seed, len(got), key, ok, len(want))
+			t.Errorf("seed %d: the bucket holds %d bytes at %q (%v), want %d", seed,
+				len(got), key, ok, len(want))
 		}
 	}
 	if got, want := r.b.Keys(), slices.Sorted(maps.Keys(s.want)); !slices.Equal(got, want) {

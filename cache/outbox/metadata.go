@@ -176,8 +176,8 @@ func SameCommit(a, b *s3backend.Header) bool {
 	return commitIDOf(a) != "" && commitIDOf(a) == commitIDOf(b)
 }
 
-// Recommitted returns h with a commit ID of its own, for another object of the same content. If there
-// is no room for one in h, it has none.
+// Recommitted returns h with a commit ID of its own, for another object of the same content. If
+// there is no room for one in h, it has none.
 func Recommitted(h *s3backend.Header) *s3backend.Header {
 	out := *h
 	out.User = fitMetadata(h.User, metadata{metaCommit, newCommitID()})

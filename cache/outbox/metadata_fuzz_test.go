@@ -36,13 +36,15 @@ func FuzzMetadata(f *testing.F) {
 		for len(user) < 3+n%8 && n > 0 {
 			user[key+string(rune('a'+len(user)))] = string(bytes.Repeat([]byte("v"), n%2100))
 		}
-		h := &s3backend.Header{ContentType: value, ContentEncoding: mode, Expires: mtime, User: user}
+		h := &s3backend.Header{ContentType: value, ContentEncoding: mode,
+			Expires: mtime, User: user}
 		if bits, ok := ModeOf(h); ok && bits&^0o777 != 0 || !ok && bits != 0 {
 			t.Errorf("the mode %q is read as %o, %v", user[metaMode], bits, ok)
 		}
 		if at, ok := MtimeOf(h); ok {
 			if again, ok := filetime.Parse(filetime.Format(at)); !ok || !again.Equal(at) {
-				t.Errorf("the time %q is read as %v, and written as %q", user[metaMtime], at, filetime.Format(at))
+				t.Errorf("the time %q is read as %v, and written as %q", user[metaMtime],
+					at, filetime.Format(at))
 			}
 			text, err := json.Marshal(filetime.Time{Time: at})
 			var back filetime.Time
@@ -50,11 +52,13 @@ func FuzzMetadata(f *testing.F) {
 				err = json.Unmarshal(text, &back)
 			}
 			if err != nil || !back.Equal(at) {
-				t.Errorf("the time %q is journaled as %s, and read as %v, %v", user[metaMtime], text, back, err)
+				t.Errorf("the time %q is journaled as %s, and read as %v, %v",
+					user[metaMtime], text, back, err)
 			}
 		}
 		before := maps.Clone(user)
-		own := []metadata{{metaCommit, "commit"}, {metaMtime, "1.5"}, {metaMode, "33188"}, typeMark(typeByName(h, "a.txt"))}
+		own := []metadata{{metaCommit, "commit"}, {metaMtime, "1.5"}, {metaMode, "33188"},
+			typeMark(typeByName(h, "a.txt"))}
 		sent := fitMetadata(withoutDerived(*h).User, own...)
 		if !maps.Equal(user, before) {
 			t.Fatal("what was read from S3 is changed")
@@ -73,7 +77,8 @@ func FuzzMetadata(f *testing.F) {
 		if size > max(maxMetadata, theirs) {
 			t.Errorf("%d bytes of metadata are sent, %d of them theirs", size, theirs)
 		}
-		line, err := json.Marshal(journal.Record{Op: journal.OpUpload, Header: (*journal.RawHeader)(h)})
+		line, err := json.Marshal(journal.Record{Op: journal.OpUpload,
+			Header: (*journal.RawHeader)(h)})
 		var rec journal.Record
 		if err == nil {
 			err = json.Unmarshal(line, &rec)

@@ -48,22 +48,28 @@ func TestDerivedKeys(t *testing.T) {
 // stays; of our own goes in what there is room for.
 func TestHeadersOfOtherBytes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	keys := append([]string{"author", "état", "project-id", "x-long", "note"}, "md5chksum", "x-amz-key-v2", "s3cmd-attrs", "file-sha256", "part-size")
-	classes := []string{"", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"}
-	values := []string{"a", "=?UTF-8?Q?caf=C3=A9?=", "caf\xe9", "café", strings.Repeat("x", 300), strings.Repeat("é", 150), "1/2/3"}
+	keys := append([]string{"author", "état", "project-id", "x-long", "note"}, "md5chksum",
+		"x-amz-key-v2", "s3cmd-attrs", "file-sha256", "part-size")
+	classes := []string{"", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+		"GLACIER", "DEEP_ARCHIVE"}
+	values := []string{"a", "=?UTF-8?Q?caf=C3=A9?=", "caf\xe9", "café", strings.Repeat("x", 300),
+		strings.Repeat("é", 150), "1/2/3"}
 	headers := 200
 	if testing.Short() {
 		headers = 40
 	}
 	for range headers {
 		h := &s3backend.Header{
-			ContentType: "text/x-theirs", ContentEncoding: "gzip", ContentDisposition: "attachment; filename=\"caf\xe9\"",
-			ContentLanguage: "de", CacheControl: "no-cache", Expires: "whenever", User: map[string]string{},
+			ContentType: "text/x-theirs", ContentEncoding: "gzip",
+			ContentDisposition: "attachment; filename=\"caf\xe9\"",
+			ContentLanguage:    "de", CacheControl: "no-cache", Expires: "whenever",
+			User:  map[string]string{},
 			Class: classes[rng.IntN(len(classes))],
 		}
 		room := maxMetadata
 		for range rng.IntN(12) {
-			key, value := fmt.Sprintf("%s%.*s", keys[rng.IntN(len(keys))], rng.IntN(2), "-2"), values[rng.IntN(len(values))]
+			key, value := fmt.Sprintf("%s%.*s", keys[rng.IntN(len(keys))], rng.IntN(2),
+				"-2"), values[rng.IntN(len(values))]
 			if _, twice := h.User[key]; !twice && metadataSize(key, value) <= room {
 				h.User[key] = value
 				room -= metadataSize(key, value)
@@ -109,7 +115,8 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 				got := r.b.Object(r.b.Keys()[0]).Header
 				want := *h
 				want.User = maps.Clone(h.User)
-				if what == "append" || what == "write" || what == "empty" || what == "longer" || what == "anew" {
+				if what == "append" || what == "write" || what == "empty" ||
+					what == "longer" || what == "anew" {
 					want = withoutDerived(want)
 					if want.Class = h.Class; h.Class == "GLACIER" || h.Class == "DEEP_ARCHIVE" {
 						want.Class = ""
@@ -129,7 +136,8 @@ func TestHeadersOfOtherBytes(t *testing.T) {
 					t.Fatalf("%s: the object has\n%+v, want\n%+v", what, theirs, want)
 				}
 				if size > maxMetadata || got.User[metaCommit] == "" && size-ours+40 <= maxMetadata {
-					t.Fatalf("%s: %d bytes of metadata, %d of them ours: %q", what, size, ours, got.User)
+					t.Fatalf("%s: %d bytes of metadata, %d of them ours: %q",
+						what, size, ours, got.User)
 				}
 			})
 		}
@@ -142,9 +150,11 @@ func TestHeadersSurviveTheJournal(t *testing.T) {
 		{},
 		{ContentType: "text/plain", User: map[string]string{"a": "b"}, TagCount: 2, Class: "STANDARD_IA"},
 		{ContentDisposition: "filename=\"caf\xe9\"", Expires: "\xff", User: map[string]string{"a": "caf\xe9", "b": "café", "c": "\xed\xb3\xa9"}},
-		{CacheControl: "\x00", User: map[string]string{"a": "\x006162", "b": "\x00x"}}, // no server should, but one may
+		// no server should, but one may
+		{CacheControl: "\x00", User: map[string]string{"a": "\x006162", "b": "\x00x"}},
 	} {
-		line, err := json.Marshal(journal.Record{Op: journal.OpUpload, Header: (*journal.RawHeader)(&h)})
+		line, err := json.Marshal(journal.Record{Op: journal.OpUpload,
+			Header: (*journal.RawHeader)(&h)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +231,8 @@ func TestTypeFollowsTheName(t *testing.T) {
 		}
 		r.done(it)
 		r.drain()
-		if h := r.b.Object("Delivery/a.html").Header; h.ContentType != html || h.User[metaType] != typeIsByName {
+		if h := r.b.Object("Delivery/a.html").Header; h.ContentType != html ||
+			h.User[metaType] != typeIsByName {
 			t.Errorf("the new file has %+v", h)
 		}
 	})

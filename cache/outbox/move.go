@@ -123,7 +123,8 @@ func (o *Outbox) beginMove(ctx context.Context, moves []Move,
 			m.names.release()
 			return nil, err
 		}
-		r := journal.Move{From: *journal.VersionOf(mv.From), To: mv.To, Over: journal.VersionOf(mv.Over),
+		r := journal.Move{From: *journal.VersionOf(mv.From),
+			To: mv.To, Over: journal.VersionOf(mv.Over),
 			Freed: m.replacesRemoved[i]}
 		if mv.Displaced != nil {
 			r.Displaced = filepath.Base(mv.Displaced.path)
@@ -192,7 +193,8 @@ func (m *moveOperation) copyOne(ctx context.Context, i int) error {
 // replacesNothing reports whether a copy was refused because S3 has deleted what it was to replace:
 // that was being removed here, and the reply to the removal was lost.
 func (m *moveOperation) replacesNothing(ctx context.Context, i int, refused error) bool {
-	if !m.replacesRemoved[i] || !isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
+	if !m.replacesRemoved[i] ||
+		!isKind(refused, s3backend.Stale) && !isKind(refused, s3backend.NotExist) {
 		return false
 	}
 	there, err := m.o.current(ctx, m.moves[i].To)
@@ -239,7 +241,8 @@ func (m *moveOperation) takeBack() {
 		}
 	}
 	if err := journal.Append(m.journalPath, journal.Record{Op: journal.OpTakeBack}); err != nil {
-		m.o.log.Error("after the end of this process a rename that failed would be made", "err", err)
+		m.o.log.Error("after the end of this process a rename that failed would be made",
+			"err", err)
 	}
 	failpoint("move taken back")
 	for i, mv := range m.moves {

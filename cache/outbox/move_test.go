@@ -18,7 +18,8 @@ import (
 // moves are n objects that go from old/ to new/.
 func (r *rig) moves(n int) (moves []Move) {
 	for i := range n {
-		obj := r.b.Store(fmt.Sprintf("Delivery/old/%d", i), fmt.Appendf(nil, "data %d", i), &s3backend.Header{CacheControl: fmt.Sprint(i)})
+		obj := r.b.Store(fmt.Sprintf("Delivery/old/%d", i), fmt.Appendf(nil, "data %d", i),
+			&s3backend.Header{CacheControl: fmt.Sprint(i)})
 		moves = append(moves, Move{From: obj, To: fmt.Sprintf("Delivery/new/%d", i)})
 	}
 	return moves
@@ -54,7 +55,8 @@ func TestMove(t *testing.T) {
 			r.Fatal(err)
 		}
 		for i, obj := range made {
-			if want := r.b.Object(fmt.Sprintf("Delivery/new/%d", i)); obj.Key != want.Key || obj.ETag != want.ETag || obj.Size != want.Size {
+			if want := r.b.Object(fmt.Sprintf("Delivery/new/%d", i)); obj.Key != want.Key ||
+				obj.ETag != want.ETag || obj.Size != want.Size {
 				r.Errorf("Move told %+v, want %+v", obj, want)
 			}
 		}
@@ -82,12 +84,14 @@ func TestMoveIsTakenBack(t *testing.T) {
 	for name, fault := range map[string]func(buckettest.S3) buckettest.S3{
 		"refused": func(b buckettest.S3) buckettest.S3 { return buckettest.Fail(b, buckettest.Copy, 3, denied) },
 		"another's answer was lost": func(b buckettest.S3) buckettest.S3 {
-			return buckettest.LoseReply(buckettest.Deny(b, buckettest.Copy, "Delivery/new/4"), buckettest.Copy, 2)
+			return buckettest.LoseReply(buckettest.Deny(b, buckettest.Copy, "Delivery/new/4"),
+				buckettest.Copy, 2)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, Config{}, fault, func(r *rig) {
-				if _, err := r.Move(r.Context(), r.moves(5), nil); !errors.Is(err, s3backend.Denied) {
+				if _, err := r.Move(r.Context(), r.moves(5),
+					nil); !errors.Is(err, s3backend.Denied) {
 					r.Fatalf("Move = %v, want Denied", err)
 				}
 				r.drain()
@@ -115,7 +119,8 @@ func TestMoveOntoTheOtherParty(t *testing.T) {
 
 // TestMoveWhoseReplyWasLost has S3 copy an object and not say so.
 func TestMoveWhoseReplyWasLost(t *testing.T) {
-	for name, lose := range map[string]func(buckettest.S3, string, int64) buckettest.S3{"lost": buckettest.LoseReply, "tried twice": buckettest.SeemStale} {
+	for name, lose := range map[string]func(buckettest.S3, string,
+		int64) buckettest.S3{"lost": buckettest.LoseReply, "tried twice": buckettest.SeemStale} {
 		t.Run(name, func(t *testing.T) {
 			fault := func(b buckettest.S3) buckettest.S3 { return lose(b, buckettest.Copy, 2) }
 			bubble(t, Config{}, fault, func(r *rig) {
@@ -135,7 +140,8 @@ func TestMoveWhoseReplyWasLost(t *testing.T) {
 // size and time.
 func TestMoveOfParts(t *testing.T) {
 	header := func(commit string) *s3backend.Header {
-		return &s3backend.Header{User: map[string]string{metaMtime: "1700000000.123456789", metaCommit: commit}}
+		return &s3backend.Header{User: map[string]string{metaMtime: "1700000000.123456789",
+			metaCommit: commit}}
 	}
 	for _, c := range []struct {
 		name   string
@@ -151,10 +157,13 @@ func TestMoveOfParts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fault := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Fail(b, buckettest.Copy, 1, &s3backend.Error{Op: buckettest.Copy, Kind: s3backend.Other, Err: io.ErrUnexpectedEOF})
+				return buckettest.Fail(b, buckettest.Copy, 1, &s3backend.Error{Op: buckettest.Copy,
+					Kind: s3backend.Other, Err: io.ErrUnexpectedEOF})
 			}
 			if c.lost {
-				fault = func(b buckettest.S3) buckettest.S3 { return buckettest.LoseReply(b, buckettest.Copy, 1) }
+				fault = func(b buckettest.S3) buckettest.S3 {
+					return buckettest.LoseReply(b, buckettest.Copy, 1)
+				}
 			}
 			bubble(t, Config{}, fault, func(r *rig) {
 				h := header(c.commit)
@@ -166,7 +175,8 @@ func TestMoveOfParts(t *testing.T) {
 				if err != nil {
 					r.Fatal(err)
 				}
-				from, err := r.b.Complete(r.Context(), up, []s3backend.Part{part}, 4, s3backend.Condition{})
+				from, err := r.b.Complete(r.Context(), up, []s3backend.Part{part},
+					4, s3backend.Condition{})
 				if err != nil {
 					r.Fatal(err)
 				}
@@ -205,7 +215,8 @@ func endedMove(t *testing.T, b *buckettest.Bucket, dir string, n int) {
 	if err := journal.Append(dir+"/"+movePrefix+"1"+journal.Suffix, rec); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Copy(t.Context(), moves[0].From, moves[0].To, nil, s3backend.Condition{}); err != nil {
+	if _, err := b.Copy(t.Context(), moves[0].From, moves[0].To,
+		nil, s3backend.Condition{}); err != nil {
 		t.Fatal(err)
 	}
 	r.Close()
@@ -230,7 +241,9 @@ func TestRecoveredMoveMeetsItsOwnCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, dir := buckettest.New(), t.TempDir()
 		endedMove(t, b, dir, 3)
-		r := newRig(t, b, dir, Config{}, func(b buckettest.S3) buckettest.S3 { return buckettest.SeemStale(b, buckettest.Copy, 1) })
+		r := newRig(t, b, dir, Config{}, func(b buckettest.S3) buckettest.S3 {
+			return buckettest.SeemStale(b, buckettest.Copy, 1)
+		})
 		defer r.Close()
 		r.resume()
 		synctest.Wait()
@@ -275,11 +288,15 @@ func TestMoveLeavesBehindWhatCannotBeCopied(t *testing.T) {
 				var kept []string
 				for i := range n {
 					if stays>>i&1 == 1 {
-						rules = append(rules, buckettest.Rule{Op: buckettest.Copy, Key: fmt.Sprintf("Delivery/new/%d", i), Do: buckettest.FailWith(refusal)})
+						rules = append(rules,
+							buckettest.Rule{Op: buckettest.Copy, Key: fmt.Sprintf("Delivery/new/%d",
+								i), Do: buckettest.FailWith(refusal)})
 						kept = append(kept, fmt.Sprintf("Delivery/old/%d", i))
 					}
 				}
-				bubble(t, Config{}, func(b buckettest.S3) buckettest.S3 { return buckettest.Faults(b, rules...) }, func(r *rig) {
+				bubble(t, Config{}, func(b buckettest.S3) buckettest.S3 {
+					return buckettest.Faults(b, rules...)
+				}, func(r *rig) {
 					told := 0
 					_, err := r.Move(r.Context(), r.moves(n), func(made []s3backend.Object) {
 						for _, obj := range made {
@@ -308,7 +325,8 @@ func TestMoveLeavesBehindWhatCannotBeCopied(t *testing.T) {
 							where = "new"
 							want = append(want, fmt.Sprintf("Delivery/new/%d", i))
 						}
-						r.wantHolds(fmt.Sprintf("Delivery/%s/%d", where, i), fmt.Appendf(nil, "data %d", i))
+						r.wantHolds(fmt.Sprintf("Delivery/%s/%d", where, i),
+							fmt.Appendf(nil, "data %d", i))
 					}
 					slices.Sort(want)
 					r.wantKeys(want...)
@@ -343,7 +361,8 @@ func TestMoveOfACopySentTwice(t *testing.T) {
 				twice := func(_ context.Context, _, _ string, send func() error) error {
 					return errors.Join(send(), send())
 				}
-				return buckettest.Faults(b, buckettest.Rule{Op: buckettest.Copy, Times: 1, Do: twice})
+				return buckettest.Faults(b,
+					buckettest.Rule{Op: buckettest.Copy, Times: 1, Do: twice})
 			}
 			header := func(id string) *s3backend.Header {
 				if id == "" {

@@ -30,12 +30,14 @@ func objectsAsFiles(s buckettest.S3) buckettest.S3 {
 		switch creates := op == buckettest.Copy || op == buckettest.Put; {
 		case !creates || !slices.ContainsFunc(b.Keys(), blocks):
 		case strings.HasSuffix(key, "/"):
-			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale, Err: errors.New("PreconditionFailed")}
+			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Stale,
+				Err: errors.New("PreconditionFailed")}
 		default:
-			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Other, Err: &smithyhttp.ResponseError{
-				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusConflict}},
-				Err:      &smithy.GenericAPIError{Code: "ObjectParentIsFile"},
-			}}
+			return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Other,
+				Err: &smithyhttp.ResponseError{
+					Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusConflict}},
+					Err:      &smithy.GenericAPIError{Code: "ObjectParentIsFile"},
+				}}
 		}
 		return send()
 	})
@@ -64,7 +66,8 @@ func TestSwapWhereObjectsAreFiles(t *testing.T) {
 						r.Fatal(err)
 					}
 					obj.Key = "Delivery/" + from
-					if _, err := r.Move(r.Context(), []Move{{From: obj, To: "Delivery/" + to}}, nil); err != nil {
+					if _, err := r.Move(r.Context(),
+						[]Move{{From: obj, To: "Delivery/" + to}}, nil); err != nil {
 						r.Fatalf("%s: %v", m, err)
 					}
 					held[to] = held[from]
@@ -102,7 +105,8 @@ func TestDirectoryInPlaceOfAPrivateFile(t *testing.T) {
 		"a directory by its new name": func(r *rig) string {
 			r.b.Store("Delivery/d/1", []byte("moved"), nil)
 			obj := r.b.Object("Delivery/d/1")
-			if _, err := r.Move(r.Context(), []Move{{From: obj, To: "Delivery/a/1"}}, nil); err != nil {
+			if _, err := r.Move(r.Context(),
+				[]Move{{From: obj, To: "Delivery/a/1"}}, nil); err != nil {
 				r.Error(err)
 			}
 			return "Delivery/a/1"

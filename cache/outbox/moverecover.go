@@ -141,7 +141,8 @@ func (it *Item) supersede(there s3backend.Object) {
 	it.finish(there)
 }
 
-// renamePending renames what is pending below a directory, and creates its markers anew. It returns the items of those.
+// renamePending renames what is pending below a directory, and creates its markers anew. It returns
+// the items of those.
 func (rec *recoveredRename) renamePending(items []*Item) (made []*Item, err error) {
 	o := rec.o
 	over := map[string]*Item{} // by the key of what they replace

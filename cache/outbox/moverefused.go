@@ -53,5 +53,6 @@ func refusedCopies(moves []Move, refused []error) *CopyRefusedError {
 func isSourceRefused(err error) bool {
 	return isKind(err, s3backend.Archived) || isKind(err, s3backend.CustomerKey) ||
 		errors.Is(err, s3backend.ErrTagsRefused) ||
-		errors.Is(err, s3backend.ErrAnnotationsRefused) || errors.Is(err, s3backend.ErrSourceRefused)
+		errors.Is(err, s3backend.ErrAnnotationsRefused) ||
+		errors.Is(err, s3backend.ErrSourceRefused)
 }

@@ -31,28 +31,31 @@ func TestNotRemoved(t *testing.T) {
 				return buckettest.DenyDelete(b)
 			}
 			var told []Status
-			bubble(t, Config{OnStatus: func(st Status) { told = append(told, st) }}, refuse, func(r *rig) {
-				o := r.b.Store("Delivery/a", []byte("before"), nil)
-				r.Remove(o)
-				r.drain()
-				if all := r.NotRemoved(); len(all) != 1 || all[0].Key != o.Key || all[0].State != NotRemoved || all[0].Err == nil {
-					t.Fatalf("NotRemoved() = %+v, want Delivery/a with a reason", all)
-				}
-				if len(told) != 1 || told[0].State != NotRemoved {
-					t.Errorf("told %+v, want that Delivery/a is not removed", told)
-				}
-				then.do(r, r.b, o)
-				r.drain()
-				listed := 0
-				for _, st := range r.NotRemoved() {
-					if st.Key == o.Key {
-						listed++
+			bubble(t, Config{OnStatus: func(st Status) { told = append(told, st) }},
+				refuse, func(r *rig) {
+					o := r.b.Store("Delivery/a", []byte("before"), nil)
+					r.Remove(o)
+					r.drain()
+					if all := r.NotRemoved(); len(all) != 1 || all[0].Key != o.Key ||
+						all[0].State != NotRemoved || all[0].Err == nil {
+						t.Fatalf("NotRemoved() = %+v, want Delivery/a with a reason", all)
 					}
-				}
-				if want := map[bool]int{true: 1}[then.left]; listed != want {
-					t.Errorf("Delivery/a is listed %d times, want %d: %+v", listed, want, r.NotRemoved())
-				}
-			})
+					if len(told) != 1 || told[0].State != NotRemoved {
+						t.Errorf("told %+v, want that Delivery/a is not removed", told)
+					}
+					then.do(r, r.b, o)
+					r.drain()
+					listed := 0
+					for _, st := range r.NotRemoved() {
+						if st.Key == o.Key {
+							listed++
+						}
+					}
+					if want := map[bool]int{true: 1}[then.left]; listed != want {
+						t.Errorf("Delivery/a is listed %d times, want %d: %+v",
+							listed, want, r.NotRemoved())
+					}
+				})
 		})
 	}
 }

@@ -56,7 +56,8 @@ func (it *Item) forgetObsolete(key string) {
 		return
 	}
 	if err := it.log.noteOrLater(r); err != nil {
-		it.o.log.Error("after the end of this process a file may be removed whose name was taken again",
+		it.o.log.Error(
+			"after the end of this process a file may be removed whose name was taken again",
 			"key", key, "err", err)
 	}
 }

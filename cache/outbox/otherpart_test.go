@@ -22,7 +22,8 @@ type latePart struct {
 	once sync.Once
 }
 
-func (b *latePart) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
+func (b *latePart) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (obj s3backend.Object, err error) {
 	b.once.Do(func() { _, err = b.UploadPart(ctx, up, 1, strings.NewReader("late"), 4) })
 	if err != nil {
 		return obj, err
@@ -64,7 +65,8 @@ func TestEndedWhileAPartIsOnItsWay(t *testing.T) {
 			synctest.Wait()
 			it.Unname()
 			time.Sleep(multipart.AbortAfter / 2)
-			if got, want := r.b.Count(buckettest.Abort), map[bool]int{false: 1, true: 0}[cut]; got != want {
+			if got, want := r.b.Count(buckettest.Abort), map[bool]int{false: 1,
+				true: 0}[cut]; got != want {
 				r.Errorf("cut off: %v: ended %d times at once, want %d", cut, got, want)
 			}
 			time.Sleep(multipart.AbortAfter)

@@ -48,7 +48,8 @@ func bubble(t *testing.T, cfg Config, fault func(buckettest.S3) buckettest.S3, t
 	})
 }
 
-func newRig(t *testing.T, b *buckettest.Bucket, dir string, cfg Config, fault func(buckettest.S3) buckettest.S3) *rig {
+func newRig(t *testing.T, b *buckettest.Bucket, dir string, cfg Config,
+	fault func(buckettest.S3) buckettest.S3) *rig {
 	t.Helper()
 	r := &rig{T: t, b: b, dir: dir, removed: map[string]error{}}
 	var s3 buckettest.S3 = b
@@ -218,7 +219,8 @@ func (r *rig) wantHolds(key string, data []byte) {
 	r.Helper()
 	got, ok := r.b.Data(key)
 	if !ok || !buckettest.Equal(got, data) {
-		r.Fatalf("the bucket holds %d bytes at %q (%v), want %d: %s; keys %q", len(got), key, ok, len(data), difference(got, data), r.b.Keys())
+		r.Fatalf("the bucket holds %d bytes at %q (%v), want %d: %s; keys %q", len(got),
+			key, ok, len(data), difference(got, data), r.b.Keys())
 	}
 }
 
@@ -253,12 +255,14 @@ func (r *rig) wantNothing() {
 	}
 	files, err := os.ReadDir(r.dir)
 	files = slices.DeleteFunc(files, isSpare)
-	files = slices.DeleteFunc(files, func(f os.DirEntry) bool { return f.Name() == stage.SlotFileName || f.Name() == bootName })
+	files = slices.DeleteFunc(files,
+		func(f os.DirEntry) bool { return f.Name() == stage.SlotFileName || f.Name() == bootName })
 	if err != nil || len(files) > 0 {
 		r.Errorf("left in the outbox's directory: %v, %v", files, err)
 	}
 	if owes, err := stage.HasLogs(r.dir); owes || err != nil || r.journals.slots.InUse() > 0 {
-		r.Errorf("left in the slot file: %d slots, journals: %v, %v", r.journals.slots.InUse(), owes, err)
+		r.Errorf("left in the slot file: %d slots, journals: %v, %v",
+			r.journals.slots.InUse(), owes, err)
 	}
 	if n := r.quota.staged.Load(); n != 0 {
 		r.Errorf("%d bytes count as staged", n)
@@ -286,7 +290,8 @@ func (r *rig) stagedFiles() (names []string) {
 		r.Fatal(err)
 	}
 	for _, e := range all {
-		if name := e.Name(); !strings.Contains(name, journal.Suffix) && name != stage.SlotFileName && name != bootName {
+		if name := e.Name(); !strings.Contains(name, journal.Suffix) &&
+			name != stage.SlotFileName && name != bootName {
 			names = append(names, filepath.Join(r.dir, name))
 		}
 	}

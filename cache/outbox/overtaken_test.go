@@ -28,7 +28,8 @@ func TestANewTimeOfAReplacedVersionIsNoConflict(t *testing.T) {
 			for name, change := range changes {
 				for _, commit := range []bool{false, true} {
 					bubble(t, Config{}, nil, func(r *rig) {
-						what := fmt.Sprintf("new %s of %d bytes, replaced by %d, committed before the last close %v", name, size, theirs, commit)
+						what := fmt.Sprintf(
+							"new %s of %d bytes, replaced by %d, committed before the last close %v", name, size, theirs, commit)
 						r.b.Store("Delivery/f", random(1, size), nil)
 						it := r.edit("Delivery/f")
 						if err := change(it); err != nil {

@@ -42,15 +42,19 @@ func TestWhoseVersionS3Holds(t *testing.T) {
 		{"which the other party has appended to", s3backend.Object{ETag: "f", Size: 4, Header: with("1")},
 			lost(journal.Ambiguous{Commit: "1", Size: 3, Seq: seq - 1}), "2", "", notOurs},
 		{"of the item that had the key", s3backend.Object{ETag: "e", Size: 3, Header: with("1")},
-			lost(journal.Ambiguous{Commit: "1", Size: 3, Seq: seq, Inherited: true}), "2", "", inherited},
+			lost(journal.Ambiguous{Commit: "1", Size: 3, Seq: seq,
+				Inherited: true}), "2", "", inherited},
 		{"at the earlier key", s3backend.Object{ETag: "e", Size: 3, Header: with("1")},
-			lost(journal.Ambiguous{Key: "Delivery/b", Commit: "1", Size: 3, Seq: seq}), "2", "", notOurs},
+			lost(journal.Ambiguous{Key: "Delivery/b", Commit: "1",
+				Size: 3, Seq: seq}), "2", "", notOurs},
 		{"metadata may not be read", s3backend.Object{ETag: "e", Size: 3},
-			lost(journal.Ambiguous{Commit: "1", ETag: "e", Size: 3, Seq: seq}), "1", "", sameContent},
+			lost(journal.Ambiguous{Commit: "1", ETag: "e", Size: 3,
+				Seq: seq}), "1", "", sameContent},
 		{"metadata may not be read, of another ETag", s3backend.Object{ETag: "f", Size: 3},
 			lost(journal.Ambiguous{Commit: "1", ETag: "e", Size: 3, Seq: seq}), "1", "", notOurs},
 		{"the metadata had no room for the ID", s3backend.Object{ETag: "e", Size: 3, Header: with("")},
-			lost(journal.Ambiguous{Commit: "1", ETag: "e", Size: 3, Seq: seq}), "", "", sameContent},
+			lost(journal.Ambiguous{Commit: "1", ETag: "e", Size: 3,
+				Seq: seq}), "", "", sameContent},
 	} {
 		now := target{entry: entry{key: key}, commits: commits{ambiguous: c.ambiguous}}
 		if got := now.whose(c.cur, seq, c.sent, c.upload); got != c.want {

@@ -40,7 +40,8 @@ func TestPowerLoss(t *testing.T) {
 	images, seed := number(t, imagesVariable, 40), uint64(number(t, "S3SHARE_SEED", 1))
 	const each = 20 // images of one run
 	for ; images > 0; images, seed = images-each, seed+1 {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { powerLoss(t, seed, min(images, each)) })
+		t.Run(fmt.Sprintf("seed %d", seed),
+			func(t *testing.T) { powerLoss(t, seed, min(images, each)) })
 		if t.Failed() {
 			return
 		}
@@ -116,7 +117,8 @@ type claim struct {
 
 func newPowered(t *testing.T, seed uint64) *powered {
 	disk := crashdisk.Start(t, 96<<20, "commit=1")
-	p := &powered{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 7)), disk: disk, closed: map[string][][]byte{}}
+	p := &powered{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 7)), disk: disk,
+		closed: map[string][][]byte{}}
 	b := buckettest.New()
 	p.rig = p.begin(b, filepath.Join(disk.Dir, "stage"))
 	if err := syncDir(disk.Dir); err != nil { // the state directory was made long ago
@@ -128,19 +130,21 @@ func newPowered(t *testing.T, seed uint64) *powered {
 }
 
 func (p *powered) begin(b *buckettest.Bucket, dir string) *rig {
-	return newRig(p.t, b, dir, Config{Settle: 2 * time.Millisecond, MinFree: 1}, func(s3 buckettest.S3) buckettest.S3 {
-		return buckettest.Wrap(s3, func(_ context.Context, op, key string, send func() error) error {
-			p.s3.Lock()
-			away := p.away
-			p.s3.Unlock()
-			if away {
-				return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy}
-			}
-			err := send()
-			p.snapshot(b) // before the outbox does what follows from it
-			return err
+	return newRig(p.t, b, dir, Config{Settle: 2 * time.Millisecond, MinFree: 1},
+		func(s3 buckettest.S3) buckettest.S3 {
+			return buckettest.Wrap(s3,
+				func(_ context.Context, op, key string, send func() error) error {
+					p.s3.Lock()
+					away := p.away
+					p.s3.Unlock()
+					if away {
+						return &s3backend.Error{Op: op, Key: key, Kind: s3backend.Busy}
+					}
+					err := send()
+					p.snapshot(b) // before the outbox does what follows from it
+					return err
+				})
 		})
-	})
 }
 
 func (p *powered) end() {
@@ -208,7 +212,8 @@ func (p *powered) check(pos int64, image *crashdisk.Image) {
 			p.t.Error(err)
 		}
 	}()
-	r := newRig(p.t, p.bucketAt(pos).Clone(), filepath.Join(image.Dir, "stage"), Config{Settle: time.Millisecond, MinFree: 1}, nil)
+	r := newRig(p.t, p.bucketAt(pos).Clone(), filepath.Join(image.Dir, "stage"),
+		Config{Settle: time.Millisecond, MinFree: 1}, nil)
 	defer r.Close()
 	items := r.recover()
 	here := map[string][]byte{} // what the outbox has, by key
@@ -250,14 +255,18 @@ func contentHere(t *testing.T, it *Item) []byte {
 }
 
 // judge holds what there is after a crash against what was promised.
-func (p *powered) judge(pos int64, kept string, r *rig, here map[string][]byte, told map[string]string) {
+func (p *powered) judge(pos int64, kept string, r *rig, here map[string][]byte,
+	told map[string]string) {
 	fail := func(format string, args ...any) {
-		p.t.Errorf("seed %d, power lost at %d with %s of what was not flushed: %s\ntold: %q\nS3 holds: %q\nwhat happened:\n%s",
-			p.seed, pos, kept, fmt.Sprintf(format, args...), told, r.b.Keys(), strings.Join(p.history, "\n"))
+		p.t.Errorf(
+			"seed %d, power lost at %d with %s of what was not flushed: %s\ntold: %q\nS3 holds: %q\nwhat happened:\n%s",
+			p.seed, pos, kept, fmt.Sprintf(format,
+				args...), told, r.b.Keys(), strings.Join(p.history, "\n"))
 	}
 	for _, key := range r.b.Keys() {
 		data, _ := r.b.Data(key)
-		if !strings.HasSuffix(key, "/") && !slices.ContainsFunc(p.closed[key], func(c []byte) bool { return bytes.Equal(c, data) }) {
+		if !strings.HasSuffix(key, "/") && !slices.ContainsFunc(p.closed[key],
+			func(c []byte) bool { return bytes.Equal(c, data) }) {
 			fail("%q was delivered with %d bytes, which were never closed there", key, len(data))
 		}
 	}
@@ -273,7 +282,8 @@ func (p *powered) judge(pos int64, kept string, r *rig, here map[string][]byte, 
 			there = there || delivered || pending
 			seen = seen || there || said
 			for _, content := range c.contents {
-				found = found || delivered && bytes.Equal(data, content) || pending && bytes.Equal(mine, content)
+				found = found || delivered && bytes.Equal(data, content) ||
+					pending && bytes.Equal(mine, content)
 			}
 		}
 		switch {

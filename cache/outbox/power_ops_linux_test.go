@@ -45,7 +45,8 @@ func (p *powered) note(format string, args ...any) {
 func (p *powered) ends(keys ...string) {
 	now := p.now()
 	for _, c := range p.claims {
-		if c.until == 0 && slices.ContainsFunc(c.keys, func(key string) bool { return slices.Contains(keys, key) }) {
+		if c.until == 0 && slices.ContainsFunc(c.keys,
+			func(key string) bool { return slices.Contains(keys, key) }) {
 			c.until = max(now, c.from+1)
 		}
 	}
@@ -133,7 +134,8 @@ func (p *powered) writes(f *poweredFile) {
 		return
 	}
 	p.ends(f.names()...)
-	size := []int{1 + p.rnd.IntN(2000), 1 + p.rnd.IntN(stage.SlotPayload), stage.SlotPayload + p.rnd.IntN(100_000)}[p.rnd.IntN(3)]
+	size := []int{1 + p.rnd.IntN(2000), 1 + p.rnd.IntN(stage.SlotPayload),
+		stage.SlotPayload + p.rnd.IntN(100_000)}[p.rnd.IntN(3)]
 	off, data := len(f.content), random(p.rnd.Uint64(), size)
 	if len(f.content) > 0 && p.rnd.IntN(3) == 0 {
 		off = p.rnd.IntN(len(f.content))
@@ -329,7 +331,8 @@ func (p *powered) writeBack() {
 		if err != nil {
 			continue // it has ended
 		}
-		_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
+		_ = unix.SyncFileRange(int(f.Fd()), 0, 0,
+			unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
 		f.Close()
 	}
 }

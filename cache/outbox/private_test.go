@@ -49,7 +49,8 @@ func TestPrivateByChoice(t *testing.T) {
 		t.Fatal(err)
 	}
 	bubble(t, Config{Private: p}, nil, func(r *rig) {
-		kept, sent := r.create("Delivery/a.bak", []byte("a")), r.create("Delivery/b.part", []byte("b"))
+		kept, sent := r.create("Delivery/a.bak",
+			[]byte("a")), r.create("Delivery/b.part", []byte("b"))
 		r.done(kept)
 		r.done(sent)
 		time.Sleep(time.Minute)

@@ -77,7 +77,8 @@ func (u unreadable) gone() bool {
 func quarantinedStatus(log, staged string) Status {
 	recs, _, rerr := journal.Scan(log)
 	if staged == "" {
-		return Status{Key: filepath.Base(log), Reason: "it is damaged, and kept in " + shownPath(log)}
+		return Status{Key: filepath.Base(log),
+			Reason: "it is damaged, and kept in " + shownPath(log)}
 	}
 	st := Status{Key: keyOf(recs, filepath.Base(staged)), Since: lastWrite(log)}
 	sealed, sum := int64(0), (*uint32)(nil)
@@ -94,16 +95,19 @@ func quarantinedStatus(log, staged string) Status {
 	case errors.Is(rerr, journal.ErrNewer):
 		cause = "its journal is of a newer s3share"
 	case len(recs) == 0 && (rerr == nil || rerr == journal.ErrCut):
-		cause = "the machine stopped before its journal was on the disk, so that its name is not known"
+		cause =
+			"the machine stopped before its journal was on the disk, so that its name is not known"
 	}
 	info, err := os.Stat(staged)
 	switch {
 	case err != nil && rerr == nil && len(recs) > 0:
-		st.Reason = fmt.Sprintf("its bytes, %d of them, are gone from %s; the journal is kept in %s",
+		st.Reason = fmt.Sprintf(
+			"its bytes, %d of them, are gone from %s; the journal is kept in %s",
 			sealed, shownPath(staged), shownPath(log))
 		return st
 	case err != nil:
-		st.Reason = cause + "; none of its bytes are here, and the journal is kept in " + shownPath(log)
+		st.Reason = cause +
+			"; none of its bytes are here, and the journal is kept in " + shownPath(log)
 		return st
 	case rerr == nil && info.Size() < sealed:
 		cause = fmt.Sprintf("%d bytes of it are here, and it had %d", info.Size(), sealed)

@@ -154,7 +154,8 @@ func (r *reconciliation) resolveAsConflict(ctx context.Context) error {
 	if err := it.becomeConflict(ours); err != nil {
 		return err
 	}
-	it.o.log.Warn("conflict: the file changed in the bucket; ours becomes a conflict copy", "key", key,
+	it.o.log.Warn("conflict: the file changed in the bucket; ours becomes a conflict copy",
+		"key", key,
 		"ours", ours)
 	it.o.events.Conflicted(it, ours)
 	return nil

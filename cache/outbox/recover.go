@@ -56,7 +56,8 @@ func (o *Outbox) Recover(base func(s3backend.Object) Base) ([]*Item, error) {
 	}
 	if kept := o.conflicts.recover(); kept != "" {
 		o.unreadables.add(Status{Key: filepath.Base(kept),
-			Reason: "the list of earlier conflicts is damaged, and kept in " + shownPath(kept)}, kept)
+			Reason: "the list of earlier conflicts is damaged, and kept in " +
+				shownPath(kept)}, kept)
 	}
 	strays, empty := inv.orphans(o.cfg.Dir)
 	r.listUnreadable(strays)
@@ -73,8 +74,9 @@ type recovery struct {
 	inv       *inventory
 	rebooted  bool // the machine may have stopped since the outbox was used last
 	items     []*Item
-	displaced map[string]bool        // staged files that another item's journal has replaced
-	left      map[string]*stage.Slot // by staged file: slots that items have left, and that are not free
+	displaced map[string]bool // staged files that another item's journal has replaced
+	// by staged file: slots that items have left, and that are not free
+	left map[string]*stage.Slot
 }
 
 // journaled is an item's journal that an earlier process has left.
@@ -89,7 +91,8 @@ func (r *recovery) recoverFiles() {
 	for _, name := range r.inv.journals {
 		log, path := name+journal.Suffix, filepath.Join(r.o.cfg.Dir, name)
 		if at, ended := slices.BinarySearch(r.inv.done, name); ended {
-			if journal.Remove(path+journal.Suffix) != nil { // the process was killed before it removed it
+			// the process was killed before it removed it
+			if journal.Remove(path+journal.Suffix) != nil {
 				r.inv.done = slices.Delete(r.inv.done, at, at+1)
 			}
 			continue
@@ -97,7 +100,8 @@ func (r *recovery) recoverFiles() {
 		recs, err := journal.Read(path + journal.Suffix)
 		if err == nil && len(recs) == 0 {
 			if !r.rebooted && !hasData(path) {
-				r.o.log.Info("a file was being made when s3share was killed: nothing was written to it",
+				r.o.log.Info(
+					"a file was being made when s3share was killed: nothing was written to it",
 					"journal", path+journal.Suffix)
 				removeStaged(path)
 				continue
@@ -193,7 +197,8 @@ func (r *recovery) removeEnded(empty []string) {
 		os.Remove(filepath.Join(dir, name))
 	}
 	for _, name := range r.inv.others {
-		r.o.log.Warn("what is this in the outbox? It is left alone", "file", filepath.Join(dir, name))
+		r.o.log.Warn("what is this in the outbox? It is left alone",
+			"file", filepath.Join(dir, name))
 	}
 }
 

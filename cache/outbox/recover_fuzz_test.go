@@ -103,7 +103,8 @@ func leavesNothing(data []byte) bool {
 	if len(recs) == 0 {
 		return false
 	}
-	return recs[0].Folder || onlyBegunPrivate(recs) || slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Displaced != "" })
+	return recs[0].Folder || onlyBegunPrivate(recs) ||
+		slices.ContainsFunc(recs, func(r journal.Record) bool { return r.Displaced != "" })
 }
 
 // anywhere reports whether a file in dir has these bytes.

@@ -61,7 +61,8 @@ func copyDir(t *testing.T, from, to string) {
 		if slices.Equal(now, names) {
 			return
 		}
-		names = now // a delivery has ended: its journal was copied and its bytes not, or the reverse
+		// a delivery has ended: its journal was copied and its bytes not, or the reverse
+		names = now
 	}
 }
 
@@ -206,53 +207,57 @@ func TestAttributesOfAWholeFile(t *testing.T) {
 		for _, size := range []int{0, 100, parts.Size + 1} {
 			for _, base := range []bool{false, true} { // of a file that waits, or that S3 has
 				for _, write := range []string{"nothing", "before", "between", "after"} {
-					t.Run(fmt.Sprintf("%s/%d/base %t/%s", name, size, base, write), func(t *testing.T) {
-						recoverable(t, nil, func(r *rig) {
-							content := random(1, size)
-							r.b.Store("Delivery/a", content, nil)
-							var it *Item
-							if base {
-								it = r.edit("Delivery/a")
-							} else {
-								r.b.Store("Delivery/a", nil, nil)
-								it = r.create("Delivery/b", content)
-								r.done(it)
-								r.hold(it)
-							}
-							for _, now := range []string{"before", "set", "between", "set", "after"} {
-								switch {
-								case now == "set":
-									if err := set(it); err != nil {
-										r.Fatal(err)
+					t.Run(fmt.Sprintf("%s/%d/base %t/%s", name, size, base, write),
+						func(t *testing.T) {
+							recoverable(t, nil, func(r *rig) {
+								content := random(1, size)
+								r.b.Store("Delivery/a", content, nil)
+								var it *Item
+								if base {
+									it = r.edit("Delivery/a")
+								} else {
+									r.b.Store("Delivery/a", nil, nil)
+									it = r.create("Delivery/b", content)
+									r.done(it)
+									r.hold(it)
+								}
+								for _, now := range []string{"before",
+									"set", "between", "set", "after"} {
+									switch {
+									case now == "set":
+										if err := set(it); err != nil {
+											r.Fatal(err)
+										}
+									case now == write:
+										r.write(it, []byte("half"), 0)
 									}
-								case now == write:
-									r.write(it, []byte("half"), 0)
 								}
-							}
-							r = r.again()
-							defer r.Close()
-							r.resume()
-							err := r.Drain(r.Context())
-							if left := (*LeftError)(nil); write != "nothing" {
-								if !errors.As(err, &left) || left.Left[0].State != Interrupted {
-									r.Errorf("Drain = %v, want the file interrupted", err)
+								r = r.again()
+								defer r.Close()
+								r.resume()
+								err := r.Drain(r.Context())
+								if left := (*LeftError)(nil); write != "nothing" {
+									if !errors.As(err, &left) || left.Left[0].State != Interrupted {
+										r.Errorf("Drain = %v, want the file interrupted", err)
+									}
+									return
 								}
-								return
-							}
-							if err != nil {
-								r.Fatal(err)
-							}
-							key := map[bool]string{true: "Delivery/a", false: "Delivery/b"}[base]
-							r.wantHolds(key, content)
-							h := r.b.Object(key).Header
-							if got, ok := MtimeOf(h); name != "mode" && (!ok || !got.Equal(when)) {
-								r.Errorf("time %v, %t, want %v", got, ok, when)
-							}
-							if got, ok := ModeOf(h); name != "time" && (!ok || got != 0o600) {
-								r.Errorf("mode %o, %t, want 600", got, ok)
-							}
+								if err != nil {
+									r.Fatal(err)
+								}
+								key := map[bool]string{true: "Delivery/a",
+									false: "Delivery/b"}[base]
+								r.wantHolds(key, content)
+								h := r.b.Object(key).Header
+								if got, ok := MtimeOf(h); name != "mode" &&
+									(!ok || !got.Equal(when)) {
+									r.Errorf("time %v, %t, want %v", got, ok, when)
+								}
+								if got, ok := ModeOf(h); name != "time" && (!ok || got != 0o600) {
+									r.Errorf("mode %o, %t, want 600", got, ok)
+								}
+							})
 						})
-					})
 				}
 			}
 		}
@@ -265,7 +270,8 @@ func TestModeOfOpenFile(t *testing.T) {
 	recoverable(t, nil, func(r *rig) {
 		r.b.Store("Delivery/edit", random(1, 100), nil)
 		mode := uint32(0o600)
-		if _, err := r.Create("Delivery/made", s3backend.Object{}, s3backend.Object{}, nil, &mode); err != nil {
+		if _, err := r.Create("Delivery/made", s3backend.Object{}, s3backend.Object{},
+			nil, &mode); err != nil {
 			r.Fatal(err)
 		}
 		changed, edited := r.create("Delivery/changed", []byte("half")), r.edit("Delivery/edit")
@@ -306,14 +312,15 @@ func TestUploadIsResumed(t *testing.T) {
 			lost := errors.New("connection reset")
 			fault := func(b buckettest.S3) buckettest.S3 {
 				var n atomic.Int64
-				return buckettest.Wrap(b, func(_ context.Context, op, _ string, send func() error) error {
-					if op == buckettest.UploadPart {
-						if n.Add(1) > 2 {
-							return lost
+				return buckettest.Wrap(b,
+					func(_ context.Context, op, _ string, send func() error) error {
+						if op == buckettest.UploadPart {
+							if n.Add(1) > 2 {
+								return lost
+							}
 						}
-					}
-					return send()
-				})
+						return send()
+					})
 			}
 			recoverable(t, fault, func(r *rig) {
 				data := random(1, 3*parts.Size+100)
@@ -331,7 +338,8 @@ func TestUploadIsResumed(t *testing.T) {
 				r.resume()
 				r.drain()
 				r.wantHolds("Delivery/big", data)
-				if n := r.b.Count(buckettest.UploadPart); n != 2+again || r.b.Count(buckettest.CreateUpload) != 0 {
+				if n := r.b.Count(buckettest.UploadPart); n != 2+again ||
+					r.b.Count(buckettest.CreateUpload) != 0 {
 					r.Errorf("requests %v, want the %d missing parts", r.b.Log(), 2+again)
 				}
 				r.wantNothing()
@@ -396,13 +404,17 @@ func TestUnlinkedFilesStayRemoved(t *testing.T) {
 func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 	var held *buckettest.Holder
 	fault := func(b buckettest.S3) (s3 buckettest.S3) {
-		lost := buckettest.Wrap(b, func(ctx context.Context, op, _ string, send func() error) error {
-			if op == buckettest.CreateUpload {
-				return send()
-			}
-			return s3backend.Busy
-		})
-		s3, held = buckettest.Hold(buckettest.Wrap(lost, func(_ context.Context, _, _ string, send func() error) error { return send() }), buckettest.CreateUpload)
+		lost := buckettest.Wrap(b,
+			func(ctx context.Context, op, _ string, send func() error) error {
+				if op == buckettest.CreateUpload {
+					return send()
+				}
+				return s3backend.Busy
+			})
+		s3, held = buckettest.Hold(buckettest.Wrap(lost, func(_ context.Context,
+			_, _ string, send func() error) error {
+			return send()
+		}), buckettest.CreateUpload)
 		return s3
 	}
 	recoverable(t, fault, func(r *rig) {
@@ -418,7 +430,8 @@ func TestRenameMeetsTheBeginOfAnUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := journal.Append(path, journal.Record{Op: journal.OpUpload, Key: up.Key, Upload: up.ID, Layout: parts.Size}); err != nil {
+		if err := journal.Append(path, journal.Record{Op: journal.OpUpload, Key: up.Key,
+			Upload: up.ID, Layout: parts.Size}); err != nil {
 			r.Fatal(err)
 		}
 		r.done(it)
@@ -449,7 +462,8 @@ func TestPartOfAnotherUpload(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if err := it.log.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID, Layout: parts.Size, CRC: true},
+		if err := it.log.note(journal.Record{Op: journal.OpUpload, Key: other.Key, Upload: other.ID,
+			Layout: parts.Size, CRC: true},
 			recs[stale]); err != nil {
 			r.Fatal(err)
 		}
@@ -476,7 +490,8 @@ func TestDamagedJournalIsQuarantined(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {
-				good, bad := r.create("Delivery/good", []byte("good")), r.create("Delivery/bad", []byte("bad"))
+				good, bad := r.create("Delivery/good",
+					[]byte("good")), r.create("Delivery/bad", []byte("bad"))
 				r.done(good)
 				r.done(bad)
 				r.apart(bad)
@@ -492,18 +507,23 @@ func TestDamagedJournalIsQuarantined(t *testing.T) {
 					r = r.again()
 					r.resume()
 					var left *LeftError
-					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 || left.Left[0].Reason == "" {
+					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 ||
+						left.Left[0].Reason == "" {
 						r.Fatalf("Drain = %v, want it to tell of the damaged one", err)
 					}
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
-					if want := map[bool]State{true: Blocked, false: Interrupted}[c.damaged]; left.Left[0].State != want {
+					if want := map[bool]State{true: Blocked,
+						false: Interrupted}[c.damaged]; left.Left[0].State != want {
 						r.Errorf("it is told as %+v, want it %s", left.Left[0], want)
 					}
-					if st := left.Left[0]; st.Size != 3 || c.damaged && !strings.Contains(st.Reason, filepath.Join(r.dir, staged)) {
-						r.Errorf("it is told as %+v, want its size and where its bytes are kept", st)
+					if st := left.Left[0]; st.Size != 3 ||
+						c.damaged && !strings.Contains(st.Reason, filepath.Join(r.dir, staged)) {
+						r.Errorf("it is told as %+v, want its size and where its bytes are kept",
+							st)
 					}
-					if data, err := os.ReadFile(filepath.Join(r.dir, staged)); string(data) != "bad" {
+					if data,
+						err := os.ReadFile(filepath.Join(r.dir, staged)); string(data) != "bad" {
 						r.Errorf("its bytes are %q, %v", data, err)
 					}
 				}
@@ -523,7 +543,9 @@ func TestOrphanedFilesAreKept(t *testing.T) {
 		}
 		return os.WriteFile(it.path+journal.Suffix, change(log), 0o600)
 	}
-	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
+	line := func(text string) string {
+		return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text)
+	}
 	for _, c := range []struct {
 		name  string
 		spoil func(r *rig, it *Item) error
@@ -531,10 +553,14 @@ func TestOrphanedFilesAreKept(t *testing.T) {
 		kept  string // the bytes of its staged file, afterwards
 	}{
 		{"a step of a newer version", func(r *rig, it *Item) error {
-			return journal(r, it, func(log []byte) []byte { return append(log, line(`{"op":"encrypt","key":"k"}`)...) })
+			return journal(r, it, func(log []byte) []byte {
+				return append(log, line(`{"op":"encrypt","key":"k"}`)...)
+			})
 		}, "newer s3share", "spoilt"},
 		{"a field of a newer version", func(r *rig, it *Item) error {
-			return journal(r, it, func(log []byte) []byte { return append(log, line(`{"op":"seal","size":6,"cipher":"x"}`)...) })
+			return journal(r, it, func(log []byte) []byte {
+				return append(log, line(`{"op":"seal","size":6,"cipher":"x"}`)...)
+			})
 		}, "newer s3share", "spoilt"},
 		{"no staged file", func(r *rig, it *Item) error { return os.Remove(it.path) }, "are gone", ""},
 		{"a staged file cut short", func(r *rig, it *Item) error { return os.Truncate(it.path, 3) }, "it had 6", "spo"},
@@ -565,7 +591,9 @@ func TestOrphanedFilesAreKept(t *testing.T) {
 						r.wantKeys("Delivery/good", "Delivery/spoilt")
 					} else {
 						var left *LeftError
-						if !errors.As(err, &left) || len(left.Left) != 1 || !strings.Contains(left.Left[0].Reason, c.tells) || left.Left[0].State != Blocked {
+						if !errors.As(err, &left) || len(left.Left) != 1 ||
+							!strings.Contains(left.Left[0].Reason, c.tells) ||
+							left.Left[0].State != Blocked {
 							r.Fatalf("Drain = %v, want it to tell %q", err, c.tells)
 						}
 						r.wantKeys("Delivery/good")
@@ -576,7 +604,8 @@ func TestOrphanedFilesAreKept(t *testing.T) {
 					r.Close()
 				}
 				if c.name == "somebody's file" {
-					if data, err := os.ReadFile(filepath.Join(r.dir, "notes.txt")); string(data) != "somebody's" {
+					if data, err := os.ReadFile(filepath.Join(r.dir,
+						"notes.txt")); string(data) != "somebody's" {
 						r.Errorf("somebody's file holds %q, %v", data, err)
 					}
 				}

@@ -125,7 +125,8 @@ func (r *recovery) checkStaged(it *Item, file *stage.File, want int64,
 		size, mtime = info.Size(), info.ModTime()
 	}
 	if it.isSealed() && size < want {
-		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d", stage.ErrNotWritten, size,
+		return 0, mtime, fmt.Errorf("%w: the staged file has %d bytes, of %d",
+			stage.ErrNotWritten, size,
 			want)
 	}
 	if sum != nil && (it.isSealed() || it.log.slot != nil && r.rebooted) {

@@ -19,7 +19,8 @@ func (r *recovery) recoverSlots() {
 		switch {
 		case err != nil:
 			r.o.unreadables.add(Status{Key: stage.SlotFileName,
-				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v", n, shownPath(slotFilePath(r.o.cfg.Dir)),
+				Reason: fmt.Sprintf("slot %d of %s cannot be read: %v",
+					n, shownPath(slotFilePath(r.o.cfg.Dir)),
 					err)}, slotFilePath(r.o.cfg.Dir))
 		case len(lines) == 0:
 			_ = r.o.journals.slots.Punch(n) // what cannot be given back to the disk is used again
@@ -166,7 +167,8 @@ func (r *recovery) quarantineSlot(p *stage.Slot, path string, recs []journal.Rec
 		o.log.Error("a journal cannot be read, and stays in its slot", "slot", p.N,
 			"err", errors.Join(because, err))
 		o.unreadables.add(Status{Key: keyOf(recs, stage.SlotFileName), Size: size,
-			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v", because,
+			Reason: fmt.Sprintf("%v; it is kept in %s, since no file can be made for it: %v",
+				because,
 				shownPath(slotFilePath(o.cfg.Dir)), err)}, slotFilePath(o.cfg.Dir))
 		return
 	}

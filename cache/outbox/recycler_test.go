@@ -41,12 +41,14 @@ func TestJournalFilesAreRecycled(t *testing.T) {
 // files.
 func TestRecycledJournalsAreRemovedAtTheStart(t *testing.T) {
 	b, dir := buckettest.New(), t.TempDir()
-	for _, name := range []string{journal.RecycledPrefix + "1", "7-7" + journal.Suffix, "7-7"} { // killed when it began that one
+	// killed when it began that one
+	for _, name := range []string{journal.RecycledPrefix + "1", "7-7" + journal.Suffix, "7-7"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, bootName), []byte(journal.Boot(dir)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, bootName),
+		[]byte(journal.Boot(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // what was staged without a journal goes at the next start

@@ -26,7 +26,8 @@ func always(op string, kind s3backend.Kind) func(buckettest.S3) buckettest.S3 {
 func TestRefusalForGoodBlocksAndEndsWaiting(t *testing.T) {
 	for _, kind := range []s3backend.Kind{
 		s3backend.Denied, s3backend.NoBucket, s3backend.WrongOwner, s3backend.TooLarge,
-		s3backend.Archived, s3backend.Refused, s3backend.Corrupted, s3backend.OtherPart, s3backend.NotExist,
+		s3backend.Archived, s3backend.Refused, s3backend.Corrupted,
+		s3backend.OtherPart, s3backend.NotExist,
 	} {
 		for _, c := range []struct {
 			op   string

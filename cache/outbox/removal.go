@@ -65,7 +65,8 @@ func (t *removal) busyLocked() chan struct{} {
 
 // readyLocked reports whether it can be sent.
 func (t *removal) readyLocked() bool {
-	return !t.held && t.obsoleteOf == nil && t.neededBy == nil && t.claims == 0 && t.canceledBy == nil &&
+	return !t.held && t.obsoleteOf == nil && t.neededBy == nil &&
+		t.claims == 0 && t.canceledBy == nil &&
 		t.busyLocked() == nil
 }
 

@@ -35,8 +35,9 @@ type removals struct {
 }
 
 func newRemovals(o *Outbox) *removals {
-	return &removals{o: o, journalPath: filepath.Join(o.cfg.Dir, removalsLog), pending: map[string]*removal{},
-		below: map[string]int{}}
+	return &removals{o: o, journalPath: filepath.Join(o.cfg.Dir, removalsLog),
+		pending: map[string]*removal{},
+		below:   map[string]int{}}
 }
 
 func (r *removals) at(key string) *removal {
@@ -49,7 +50,8 @@ func (r *removals) at(key string) *removal {
 // the same, and journaled later; it is lost if the process ends before.
 func (r *removals) add(t *removal) {
 	if err := r.tryAdd(t, true); err != nil {
-		r.o.log.Error("a removal would not survive the end of this process", "key", t.obj.Key, "err", err)
+		r.o.log.Error("a removal would not survive the end of this process",
+			"key", t.obj.Key, "err", err)
 		r.o.journals.wakeSyncer()
 	}
 }

@@ -83,7 +83,9 @@ func TestRemovalIsRefused(t *testing.T) {
 }
 
 func TestRemovalIsTriedAgain(t *testing.T) {
-	fault := func(b buckettest.S3) buckettest.S3 { return buckettest.Busy(b, buckettest.DeleteAll, 3) }
+	fault := func(b buckettest.S3) buckettest.S3 {
+		return buckettest.Busy(b, buckettest.DeleteAll, 3)
+	}
 	bubble(t, Config{}, fault, func(r *rig) {
 		r.Remove(r.b.Store("Delivery/a", nil, nil))
 		r.drain()
@@ -167,7 +169,8 @@ func TestRemovedAndMadeAnew(t *testing.T) {
 	for _, c := range []struct {
 		after   time.Duration
 		deletes int
-	}{{0, 0}, {defaultSettle / 2, 0}, {defaultSettle - time.Millisecond, 0}, {defaultSettle + time.Millisecond, 1}} {
+	}{{0, 0}, {defaultSettle / 2, 0}, {defaultSettle - time.Millisecond, 0},
+		{defaultSettle + time.Millisecond, 1}} {
 		t.Run(c.after.String(), func(t *testing.T) {
 			bubble(t, Config{}, nil, func(r *rig) {
 				old := r.b.Store("Delivery/f", []byte("old"), nil)

@@ -21,7 +21,8 @@ const (
 
 // startBatchLocked starts to collect a batch, unless one is being collected.
 func (r *removals) startBatchLocked() {
-	if !r.batching && len(r.batched) > 0 && r.o.Admission.Suspension() == nil && r.batchesInFlight < maxBatches && r.o.ctx.Err() == nil {
+	if !r.batching && len(r.batched) > 0 && r.o.Admission.Suspension() == nil &&
+		r.batchesInFlight < maxBatches && r.o.ctx.Err() == nil {
 		r.batching = true
 		r.o.work.Go(r.sendBatch)
 	}

@@ -9,8 +9,8 @@ import (
 )
 
 // TestRemovalThatCannotBeJournaledIsRefusedOrJournaledLater has the disk refuse the journal of
-// removals. The removal of a file is refused then. Any other is journaled once the disk takes it, so
-// that a later process carries it out.
+// removals. The removal of a file is refused then. Any other is journaled once the disk takes it,
+// so that a later process carries it out.
 func TestRemovalThatCannotBeJournaledIsRefusedOrJournaledLater(t *testing.T) {
 	for _, before := range []bool{false, true} { // the journal has another removal
 		synctest.Test(t, func(t *testing.T) {

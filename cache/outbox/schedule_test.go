@@ -33,7 +33,8 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					d, err := s.tryHold()
 					switch {
 					case gone != errors.Is(err, ErrGone), !gone && d != run:
-						t.Fatalf("seed %d, step %d: tryHold() = %v, %v; under way is %v", seed, step, d, err, run)
+						t.Fatalf("seed %d, step %d: tryHold() = %v, %v; under way is %v",
+							seed, step, d, err, run)
 					case !gone && run == nil:
 						writers, state = writers+1, Open
 					}
@@ -48,16 +49,20 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 					}
 					if sealed := s.release(func() time.Duration { return time.Second }); sealed !=
 						(writers == 0 && !gone && to.state == Sealed) {
-						t.Fatalf("seed %d, step %d: release() = %v with %d holds left, to %v", seed, step, sealed,
+						t.Fatalf("seed %d, step %d: release() = %v with %d holds left, to %v", seed,
+							step, sealed,
 							writers, to)
 					}
 				case 2, 3:
 					wait := time.Duration(rng.IntN(2)) * time.Second
 					wanted = wanted || run != nil
-					_, d := s.begin(t.Context(), func() (time.Duration, bool) { return wait, false })
-					due := writers == 0 && run == nil && !gone && (state == Sealed || state == Blocked)
+					_, d := s.begin(t.Context(),
+						func() (time.Duration, bool) { return wait, false })
+					due := writers == 0 && run == nil && !gone &&
+						(state == Sealed || state == Blocked)
 					if (d != nil) != (due && wait == 0) {
-						t.Fatalf("seed %d, step %d: begin() = %v; %d holds, %v, under way %v, gone %v", seed, step, d,
+						t.Fatalf(
+							"seed %d, step %d: begin() = %v; %d holds, %v, under way %v, gone %v", seed, step, d,
 							writers, state, run, gone)
 					}
 					if d != nil {
@@ -66,7 +71,8 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 				case 4:
 					_, d := s.beginPreparing(t.Context(), Sealed)
 					if (d != nil) != (writers == 0 && run == nil && !gone && state == Sealed) {
-						t.Fatalf("seed %d, step %d: beginPreparing() = %v of %v", seed, step, d, state)
+						t.Fatalf("seed %d, step %d: beginPreparing() = %v of %v",
+							seed, step, d, state)
 					}
 					if d != nil {
 						run, wanted = d, false
@@ -79,7 +85,8 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 						before := queued
 						s.endPreparing(run)
 						if (queued > before) != wanted {
-							t.Fatalf("seed %d, step %d: what was to be delivered meanwhile, %v, is queued: %v", seed, step,
+							t.Fatalf(
+								"seed %d, step %d: what was to be delivered meanwhile, %v, is queued: %v", seed, step,
 								wanted, !wanted)
 						}
 						run = nil
@@ -94,12 +101,14 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 						s.delivered()
 						gone = true
 					} else if state, tries = want, tries+1; got != want || wait <= 0 {
-						t.Fatalf("seed %d, step %d: end(%v) = %v, %v, want %v", seed, step, err, got, wait, want)
+						t.Fatalf("seed %d, step %d: end(%v) = %v, %v, want %v", seed,
+							step, err, got, wait, want)
 					}
 					run.end()
 					run = nil
 				case 7:
-					due := writers == 0 && run == nil && !gone && (state == Sealed || state == Blocked)
+					due := writers == 0 && run == nil && !gone &&
+						(state == Sealed || state == Blocked)
 					if s.retry() != due {
 						t.Fatalf("seed %d, step %d: retry() = %v of %v", seed, step, !due, state)
 					} else if due {
@@ -108,18 +117,22 @@ func TestScheduleDeliversWhatIsClosedOnceAtATime(t *testing.T) {
 				case 8:
 					unsent := writers == 0 && run == nil && !gone && tries == 0
 					if s.holdUnsent(func() bool { return false }) != unsent {
-						t.Fatalf("seed %d, step %d: holdUnsent() = %v after %d tries", seed, step, !unsent, tries)
+						t.Fatalf("seed %d, step %d: holdUnsent() = %v after %d tries",
+							seed, step, !unsent, tries)
 					} else if unsent {
 						writers++
 					}
 				case 9:
 					if rng.IntN(8) == 0 && s.drop() == gone {
-						t.Fatalf("seed %d, step %d: drop() of an item that was dropped: %v", seed, step, gone)
+						t.Fatalf("seed %d, step %d: drop() of an item that was dropped: %v",
+							seed, step, gone)
 					}
 					gone = s.isGone()
 				}
-				if now := s.now(); now.state != state || now.gone != gone || now.delivering != (run != nil) {
-					t.Fatalf("seed %d, step %d.%d: %+v, want %v, gone %v, under way %v", seed, step, pick, now,
+				if now := s.now(); now.state != state || now.gone != gone ||
+					now.delivering != (run != nil) {
+					t.Fatalf("seed %d, step %d.%d: %+v, want %v, gone %v, under way %v", seed, step,
+						pick, now,
 						state, gone, run)
 				}
 			}
@@ -146,7 +159,8 @@ func TestScheduleCutsOffWhatTakesLong(t *testing.T) {
 			t.Errorf("hold() = %v after %v, want nil after %v", err, time.Since(began), commitGrace)
 		}
 		if context.Cause(ctx) != errTaken || s.isClosed() {
-			t.Errorf("the delivery was cut off by %v; the item is closed: %v", context.Cause(ctx), s.isClosed())
+			t.Errorf("the delivery was cut off by %v; the item is closed: %v",
+				context.Cause(ctx), s.isClosed())
 		}
 	})
 }

@@ -111,5 +111,6 @@ type scheduled struct {
 func (s *schedule) now() scheduled {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return scheduled{s.state, s.since, s.delivery != nil, s.reason, s.goneLocked(), s.unnamed.Load()}
+	return scheduled{s.state, s.since, s.delivery != nil, s.reason,
+		s.goneLocked(), s.unnamed.Load()}
 }

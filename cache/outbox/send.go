@@ -120,7 +120,8 @@ func (a *commitAttempt) correctHeader(ctx context.Context, obj s3backend.Object,
 		had.User[metaMtime] == want.User[metaMtime] && had.User[metaMode] == want.User[metaMode] {
 		return obj, nil
 	}
-	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want, s3backend.Condition{IfMatch: obj.ETag})
+	corrected, err := it.o.bucket.Copy(ctx, obj, obj.Key, want,
+		s3backend.Condition{IfMatch: obj.ETag})
 	switch {
 	case err == nil:
 		return corrected, nil

@@ -43,7 +43,8 @@ func TestSmallFilesMakeNoFiles(t *testing.T) {
 		for round := range 2 {
 			var items []*Item
 			for i := range 100 {
-				items = append(items, r.create(fmt.Sprintf("Delivery/%d-%d", round, i), random(uint64(i+round), 4096)))
+				items = append(items, r.create(fmt.Sprintf("Delivery/%d-%d", round, i),
+					random(uint64(i+round), 4096)))
 			}
 			for _, it := range items {
 				r.done(it)
@@ -97,7 +98,8 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 		}, true},
 		{"a long journal", func(r *rig, it *Item, data []byte) []byte {
 			for i := range 20 {
-				if err := it.Rename(fmt.Sprintf("Delivery/%s-%d", long, i), s3backend.Object{}, nil); err != nil {
+				if err := it.Rename(fmt.Sprintf("Delivery/%s-%d", long, i),
+					s3backend.Object{}, nil); err != nil {
 					r.Fatal(err)
 				}
 			}
@@ -123,7 +125,8 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, killed %v", c.name, killed), func(t *testing.T) {
 				recoverable(t, nil, func(r *rig) {
 					defer func() { r.Close() }()
-					other := r.create("Delivery/b", random(7, stage.SlotPayload)) // its slot is the next one's
+					// its slot is the next one's
+					other := r.create("Delivery/b", random(7, stage.SlotPayload))
 					other.Drop()
 					data := random(1, 3000)
 					it := r.create("Delivery/a", data)
@@ -132,8 +135,10 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 						r.Errorf("it has a slot: %v", it.log.inSlot())
 					}
 					if got := make([]byte, len(data)); true {
-						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) || !bytes.Equal(got, data) {
-							r.Errorf("it reads as %d bytes, %v, which are right: %v", n, err, bytes.Equal(got, data))
+						if n, err := it.ReadAt(r.Context(), got, 0); n != len(data) ||
+							!bytes.Equal(got, data) {
+							r.Errorf("it reads as %d bytes, %v, which are right: %v",
+								n, err, bytes.Equal(got, data))
 						}
 					}
 					if killed {
@@ -161,7 +166,9 @@ func TestFileThatOutgrowsItsSlotIsDelivered(t *testing.T) {
 // TestDamagedSlotIsQuarantined: what is wrong in a slot is kept in files, and listed; what a newer
 // program has written stays where it is. The others arrive.
 func TestDamagedSlotIsQuarantined(t *testing.T) {
-	line := func(text string) string { return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text) }
+	line := func(text string) string {
+		return fmt.Sprintf("%08x %s\n", crc32.ChecksumIEEE([]byte(text)), text)
+	}
 	for _, c := range []struct {
 		name   string
 		damage func(page []byte)
@@ -174,7 +181,8 @@ func TestDamagedSlotIsQuarantined(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			recoverable(t, nil, func(r *rig) {
-				good, bad := r.create("Delivery/good", []byte("good")), r.create("Delivery/bad", []byte("bad"))
+				good, bad := r.create("Delivery/good",
+					[]byte("good")), r.create("Delivery/bad", []byte("bad"))
 				r.done(good)
 				r.done(bad)
 				kept := []byte("bad")
@@ -186,22 +194,27 @@ func TestDamagedSlotIsQuarantined(t *testing.T) {
 					r = r.again()
 					r.resume()
 					var left *LeftError
-					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 || !strings.Contains(left.Left[0].Reason, c.tells) {
+					if err := r.Drain(r.Context()); !errors.As(err, &left) || len(left.Left) != 1 ||
+						!strings.Contains(left.Left[0].Reason, c.tells) {
 						r.Fatalf("Drain = %v, want it to tell %q of the damaged one", err, c.tells)
 					}
 					r.wantHolds("Delivery/good", []byte("good"))
 					r.wantKeys("Delivery/good")
 					if c.tells == "newer s3share" { // it stays where that finds it
-						if data, err := os.ReadFile(slotFilePath(r.cfg.Dir)); err != nil || !bytes.Contains(data, kept) || r.journals.slots.InUse() != 1 {
+						if data, err := os.ReadFile(slotFilePath(r.cfg.Dir)); err != nil ||
+							!bytes.Contains(data, kept) || r.journals.slots.InUse() != 1 {
 							r.Errorf("the slot file has its bytes no more: %v", err)
 						}
 						continue
 					}
-					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool { return strings.HasPrefix(filepath.Base(f), journal.RecycledPrefix) })
+					files := slices.DeleteFunc(r.stagedFiles(), func(f string) bool {
+						return strings.HasPrefix(filepath.Base(f), journal.RecycledPrefix)
+					})
 					if len(files) != 1 {
 						r.Fatalf("kept are %q, want one file", files)
 					}
-					if data, err := os.ReadFile(files[0]); err != nil || !bytes.HasPrefix(data, kept) {
+					if data, err := os.ReadFile(files[0]); err != nil ||
+						!bytes.HasPrefix(data, kept) {
 						r.Errorf("kept are %.9q, %v, want %q", data, err, kept)
 					}
 				}

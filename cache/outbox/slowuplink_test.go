@@ -17,7 +17,8 @@ type slowly struct {
 	*buckettest.Wire
 }
 
-func (s slowly) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (s slowly) UploadPart(ctx context.Context, up s3backend.Upload, num int32, body io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	if err := s.Send(ctx, body); err != nil {
 		return s3backend.Part{}, err
 	}
@@ -25,7 +26,8 @@ func (s slowly) UploadPart(ctx context.Context, up s3backend.Upload, num int32, 
 	return s.S3.UploadPart(ctx, up, num, body, size)
 }
 
-func (s slowly) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (s slowly) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
 	if err := s.Send(ctx, body); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -47,7 +49,8 @@ func TestASlowConnectionIsNotCrowded(t *testing.T) {
 		for _, key := range []string{"Delivery/a", "Delivery/b"} {
 			r.done(r.create(key, data[:2*parts.Size]))
 		}
-		for _, key := range []string{"Delivery/1", "Delivery/2", "Delivery/3", "Delivery/4", "Delivery/5", "Delivery/6"} {
+		for _, key := range []string{"Delivery/1", "Delivery/2", "Delivery/3", "Delivery/4",
+			"Delivery/5", "Delivery/6"} {
 			r.done(r.create(key, data[:parts.Size/2]))
 		}
 		pass(time.Minute)

@@ -62,7 +62,8 @@ func TestEditsAgreeWithAModel(t *testing.T) {
 				}
 			}
 			got := make([]byte, len(want))
-			if n, err := it.ReadAt(r.Context(), got, 0); n != len(want) && err != nil || !bytes.Equal(got, want) {
+			if n, err := it.ReadAt(r.Context(), got, 0); n != len(want) && err != nil ||
+				!bytes.Equal(got, want) {
 				r.Fatalf("seed %d: ReadAt = %d, %v: %s", seed, n, err, difference(got[:n], want))
 			}
 			r.done(it)
@@ -85,7 +86,8 @@ func TestHoles(t *testing.T) {
 			off  int64
 			hole bool
 			want int64
-		}{{0, true, 0}, {0, false, 1 << 20}, {1 << 20, true, 1<<20 + 4}, {1<<20 + 1, false, 1<<20 + 1}} {
+		}{{0, true, 0}, {0, false, 1 << 20}, {1 << 20, true, 1<<20 + 4},
+			{1<<20 + 1, false, 1<<20 + 1}} {
 			if got, err := it.Lseek(c.off, c.hole); got != c.want || err != nil {
 				r.Errorf("Lseek(%d, hole %v) = %d, %v, want %d", c.off, c.hole, got, err, c.want)
 			}

@@ -17,7 +17,8 @@ type State string
 
 // The states, in the order in which a file usually passes them.
 const (
-	Open      State = "open"      // a program has it open for writing, or still reads what was removed
+	// a program has it open for writing, or still reads what was removed
+	Open      State = "open"
 	Local     State = "private"   // a name that never leaves the outbox
 	Sealed    State = "sealed"    // closed; safe here, not sent yet
 	Paused    State = "paused"    // closed, and deliveries are suspended

@@ -11,9 +11,11 @@ import (
 // TestStatusKeepsEveryName writes a status to JSON and reads it back, as the control
 // protocol and the list of conflicts do.
 func TestStatusKeepsEveryName(t *testing.T) {
-	for _, name := range []string{"Delivery/q3.csv", "Delivery/a\tb\nc\x1b", "Delivery/caf\xe9", "Delivery/\xff/\ufffd"} {
+	for _, name := range []string{"Delivery/q3.csv", "Delivery/a\tb\nc\x1b", "Delivery/caf\xe9",
+		"Delivery/\xff/\ufffd"} {
 		st := Status{
-			Key: name, Path: name + "x", State: Blocked, Size: 1 << 40, Sent: 3, Speed: 2, Reason: "why", Theirs: name + "y",
+			Key: name, Path: name + "x", State: Blocked, Size: 1 << 40, Sent: 3,
+			Speed: 2, Reason: "why", Theirs: name + "y",
 			Code: "AccessDenied", RequestID: "R", Since: time.Unix(1234567890, 5).UTC(),
 		}
 		for _, st := range []Status{st, {Key: name, State: Sealed}} {
@@ -28,7 +30,8 @@ func TestStatusKeepsEveryName(t *testing.T) {
 		}
 	}
 	b, err := json.Marshal(Status{Key: "Delivery/a"})
-	if err != nil || strings.Contains(string(b), "theirs") || !strings.Contains(string(b), `"key":"Delivery/a"`) {
+	if err != nil || strings.Contains(string(b), "theirs") ||
+		!strings.Contains(string(b), `"key":"Delivery/a"`) {
 		t.Errorf("Marshal = %s, %v, want no key for what is not set", b, err)
 	}
 }

@@ -34,7 +34,8 @@ func (g *gateway) around(b buckettest.S3) buckettest.S3 {
 			g.begun.Add(1)
 		}
 		if op == buckettest.CreateUpload {
-			return send() // others wait for it with a mutex, which keeps the bubble's time from passing
+			// others wait for it with a mutex, which keeps the bubble's time from passing
+			return send()
 		}
 		err := buckettest.DelayBy(10*time.Second)(ctx, op, key, send)
 		if ctx.Err() != nil {
@@ -90,18 +91,22 @@ func TestSuspendedBeginsNoChange(t *testing.T) {
 					r.Errorf("Drain = %v after %v, want at once what is left", err, time.Since(at))
 				}
 				for _, st := range r.Status() {
-					if st.State != Paused && st.State != Removing || !st.Paused || !errors.Is(st.Err, ErrSuspended) {
+					if st.State != Paused && st.State != Removing || !st.Paused ||
+						!errors.Is(st.Err, ErrSuspended) {
 						r.Errorf("%+v, want it paused, and why", st)
 					}
 				}
 				r.Suspend(nil)
 				r.drain()
-				r.wantKeys("Delivery/folder/", "Delivery/large", "Delivery/later", "Delivery/open", "Delivery/small")
-				for key, data := range map[string][]byte{"large": large, "open": large, "small": small, "later": small} {
+				r.wantKeys("Delivery/folder/", "Delivery/large", "Delivery/later",
+					"Delivery/open", "Delivery/small")
+				for key, data := range map[string][]byte{"large": large, "open": large,
+					"small": small, "later": small} {
 					r.wantHolds("Delivery/"+key, data)
 				}
 				if sent := r.b.Count(buckettest.UploadPart); sent != 6 || g.cut.Load() > 0 {
-					r.Errorf("%d parts were sent, and %d requests cut off; want 6, each once", sent, g.cut.Load())
+					r.Errorf("%d parts were sent, and %d requests cut off; want 6, each once", sent,
+						g.cut.Load())
 				}
 				r.wantNothing()
 			})
@@ -110,8 +115,8 @@ func TestSuspendedBeginsNoChange(t *testing.T) {
 }
 
 // TestSuspendedAbortsWhatWasGivenUp removes a file, parts of which are at S3, while deliveries are
-// suspended. Its upload is aborted at once: no later process knows of it, and parts cost money until
-// a lifecycle rule ends them. Nothing else is sent.
+// suspended. Its upload is aborted at once: no later process knows of it, and parts cost money
+// until a lifecycle rule ends them. Nothing else is sent.
 func TestSuspendedAbortsWhatWasGivenUp(t *testing.T) {
 	bubble(t, Config{}, nil, func(r *rig) {
 		it := r.create("Delivery/large", random(1, 2*parts.Size+7))
@@ -226,7 +231,8 @@ func TestSuspendedRefusesWhatAProgramWaitsFor(t *testing.T) {
 // TestFailedFilesGoOnAfterASuspension: neither what S3 has refused nor what it has failed is
 // forgotten.
 func TestFailedFilesGoOnAfterASuspension(t *testing.T) {
-	for _, failure := range []error{s3backend.Denied, s3backend.Busy, s3backend.BadLogin, io.ErrUnexpectedEOF} {
+	for _, failure := range []error{s3backend.Denied, s3backend.Busy,
+		s3backend.BadLogin, io.ErrUnexpectedEOF} {
 		t.Run(failure.Error(), func(t *testing.T) {
 			var mended atomic.Bool
 			bubble(t, Config{}, failPutsUntil(&mended, failure), func(r *rig) {

@@ -14,12 +14,14 @@ import (
 // has what changed elsewhere.
 func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 	bubble(t, Config{Settle: 1 << 40}, nil, func(r *rig) {
-		small, large := r.create("Delivery/d/small", []byte("small")), r.create("Delivery/d/large", random(1, 2*stage.SlotPayload))
+		small, large := r.create("Delivery/d/small", []byte("small")), r.create("Delivery/d/large",
+			random(1, 2*stage.SlotPayload))
 		folder, err := r.CreateFolder("Delivery/d/folder/")
 		if err != nil {
 			r.Fatal(err)
 		}
-		moved, other := r.create("Delivery/d/moved", []byte("moved")), r.create("Delivery/e/other", []byte("other"))
+		moved, other := r.create("Delivery/d/moved",
+			[]byte("moved")), r.create("Delivery/e/other", []byte("other"))
 		all := []*Item{small, large, folder, moved, other}
 		if err := moved.Rename("Delivery/f", s3backend.Object{}, nil); err != nil {
 			r.Fatal(err)
@@ -39,14 +41,16 @@ func TestSyncNamesSyncsWhatChangedThere(t *testing.T) {
 			}
 		}
 		if r.removals.unsynced || !other.log.unsynced("Delivery/e/") {
-			r.Errorf("removals not synced: %v; synced though it is elsewhere: %v", r.removals.unsynced, !other.log.unsynced("Delivery/e/"))
+			r.Errorf("removals not synced: %v; synced though it is elsewhere: %v",
+				r.removals.unsynced, !other.log.unsynced("Delivery/e/"))
 		}
 		small.Drop()
 		if !r.journals.ended.Load() {
 			r.Error("the end of a journal is not to be synced")
 		}
 		if err := r.SyncNames("Delivery/d/"); err != nil || r.journals.ended.Load() {
-			r.Errorf("SyncNames: %v; the end of a journal is to be synced: %v", err, r.journals.ended.Load())
+			r.Errorf("SyncNames: %v; the end of a journal is to be synced: %v", err,
+				r.journals.ended.Load())
 		}
 	})
 }

@@ -32,8 +32,9 @@ func (o *Outbox) syncLoop() {
 	}
 }
 
-// syncIdle syncs what has waited here for age, and the ends of journals that are on the disk. Before,
-// it journals again what the disk has refused. It reports whether it has to be called again.
+// syncIdle syncs what has waited here for age, and the ends of journals that are on the disk.
+// Before, it journals again what the disk has refused. It reports whether it has to be called
+// again.
 func (o *Outbox) syncIdle(age time.Duration) (more bool) {
 	if err := o.journals.unended.end(""); err != nil && age == 0 {
 		o.log.Error("a later process would deliver again what was delivered", "err", err)

@@ -22,17 +22,19 @@ func TestWhatS3GetsIsOnTheDiskBefore(t *testing.T) {
 			var it *Item
 			puts := 0
 			look := func(b buckettest.S3) buckettest.S3 {
-				return buckettest.Wrap(b, func(_ context.Context, op, key string, send func() error) error {
-					if op == buckettest.Put {
-						puts++
-						it.log.mu.Lock()
-						if it.log.onDiskN != it.log.lines {
-							t.Errorf("S3 gets %s while %d of %d lines of the journal are on the disk", key, it.log.onDiskN, it.log.lines)
+				return buckettest.Wrap(b,
+					func(_ context.Context, op, key string, send func() error) error {
+						if op == buckettest.Put {
+							puts++
+							it.log.mu.Lock()
+							if it.log.onDiskN != it.log.lines {
+								t.Errorf(
+									"S3 gets %s while %d of %d lines of the journal are on the disk", key, it.log.onDiskN, it.log.lines)
+							}
+							it.log.mu.Unlock()
 						}
-						it.log.mu.Unlock()
-					}
-					return send()
-				})
+						return send()
+					})
 			}
 			bubble(t, Config{}, look, func(r *rig) {
 				it = r.create("Delivery/a", []byte("data"))

@@ -35,7 +35,8 @@ func TestEveryTimeTravels(t *testing.T) {
 			if got := h.User[metaMtime]; got != tt.want {
 				r.Errorf("S3 has the time %q, want %q", got, tt.want)
 			}
-			if got, ok := MtimeOf(h); !ok || got.Unix() != tt.at.Unix() || got.Nanosecond() != tt.at.Nanosecond() {
+			if got, ok := MtimeOf(h); !ok || got.Unix() != tt.at.Unix() ||
+				got.Nanosecond() != tt.at.Nanosecond() {
 				r.Errorf("%s is read as %d.%09d, %t", tt.want, got.Unix(), got.Nanosecond(), ok)
 			}
 			r.Close()

@@ -43,7 +43,8 @@ func tear(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	limit := func(n uint64) {
-		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: n, Max: was.Max}); err != nil {
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE,
+			&unix.Rlimit{Cur: n, Max: was.Max}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,8 +64,10 @@ func tear(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if whole := info.Size() / int64(noted); whole*int64(noted) != info.Size() || 1010-info.Size() >= whole {
-		t.Errorf("the journal has %d bytes after %d lines, want no part of another", info.Size(), noted)
+	if whole := info.Size() / int64(noted); whole*int64(noted) != info.Size() ||
+		1010-info.Size() >= whole {
+		t.Errorf("the journal has %d bytes after %d lines, want no part of another",
+			info.Size(), noted)
 	}
 	limit(was.Cur)
 	for range 2 {

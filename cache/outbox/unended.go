@@ -66,8 +66,9 @@ func (u *unended) endOf(chosen func(key string) bool) error {
 			u.remove(l)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("cannot record that an earlier state of %q was delivered: %w", key,
-				err))
+			errs = append(errs,
+				fmt.Errorf("cannot record that an earlier state of %q was delivered: %w", key,
+					err))
 		}
 	}
 	return errors.Join(errs...)

@@ -51,7 +51,8 @@ func (r *rig) refuseEnd(it *Item, marks bool) (mend func()) {
 		log := it.path + journal.Suffix
 		must(os.Rename(log, log+"-aside"), full(log))
 		for i := range 200 {
-			blocked = append(blocked, filepath.Join(r.dir, fmt.Sprintf("%s%d", journal.RecycledPrefix, i+1)))
+			blocked = append(blocked,
+				filepath.Join(r.dir, fmt.Sprintf("%s%d", journal.RecycledPrefix, i+1)))
 		}
 		undo = func() { must(os.RemoveAll(log), os.Rename(log+"-aside", log)) }
 	}
@@ -96,7 +97,8 @@ func TestFileWhoseJournalCouldNotEndIsNotDeliveredAgain(t *testing.T) {
 			},
 			"move": func(r *rig) ([]byte, error) {
 				from := r.b.Store("Delivery/other", other, nil)
-				_, err := r.Move(r.Context(), []Move{{From: from, To: key, Over: r.b.Object(key)}}, nil)
+				_, err := r.Move(r.Context(),
+					[]Move{{From: from, To: key, Over: r.b.Object(key)}}, nil)
 				return other, err
 			},
 			"new file": func(r *rig) ([]byte, error) {
@@ -115,21 +117,25 @@ func TestFileWhoseJournalCouldNotEndIsNotDeliveredAgain(t *testing.T) {
 					if action == "remove" && marks && !mended {
 						continue // of the two journals, the removal's counts as the older one
 					}
-					name := fmt.Sprintf("%d bytes, %s, marks refused %v, mended %v", size, action, marks, mended)
+					name := fmt.Sprintf("%d bytes, %s, marks refused %v, mended %v",
+						size, action, marks, mended)
 					t.Run(name, func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							var it *Item
 							var mend func()
 							var r *rig
-							r = newRig(t, buckettest.New(), t.TempDir(), Config{}, func(b buckettest.S3) buckettest.S3 {
-								return buckettest.Wrap(b, func(_ context.Context, op, _ string, send func() error) error {
-									err := send()
-									if op == buckettest.Put && mend == nil {
-										mend = r.refuseEnd(it, marks)
-									}
-									return err
+							r = newRig(t, buckettest.New(), t.TempDir(), Config{},
+								func(b buckettest.S3) buckettest.S3 {
+									return buckettest.Wrap(b,
+										func(_ context.Context,
+											op, _ string, send func() error) error {
+											err := send()
+											if op == buckettest.Put && mend == nil {
+												mend = r.refuseEnd(it, marks)
+											}
+											return err
+										})
 								})
-							})
 							defer func() { r.Close() }()
 							r.recover()
 							it = r.create(key, first)
@@ -141,15 +147,18 @@ func TestFileWhoseJournalCouldNotEndIsNotDeliveredAgain(t *testing.T) {
 							_ = sleep(t.Context(), 10*syncAfter)
 							synctest.Wait()
 							marks := marks && size <= stage.SlotPayload
-							if marks && (r.b.Object(key).ETag != v1.ETag || len(want) > 0 && action == "touch" &&
-								commitIDOf(r.b.Object(key).Header) != commitIDOf(v1.Header)) {
-								t.Error("the version was replaced while a later process would deliver it again")
+							if marks && (r.b.Object(key).ETag != v1.ETag ||
+								len(want) > 0 && action == "touch" &&
+									commitIDOf(r.b.Object(key).Header) != commitIDOf(v1.Header)) {
+								t.Error(
+									"the version was replaced while a later process would deliver it again")
 							}
 							if marks && action == "move" {
 								if err == nil {
 									t.Error("a rename replaced it")
 								}
-								want, err = first, r.b.Delete(t.Context(), "Delivery/other", s3backend.Condition{})
+								want, err = first, r.b.Delete(t.Context(),
+									"Delivery/other", s3backend.Condition{})
 							}
 							if err != nil {
 								t.Fatal(err)
@@ -193,8 +202,8 @@ func TestFileWhoseJournalCouldNotEndIsNotDeliveredAgain(t *testing.T) {
 }
 
 // TestCommitThatCouldNotBeJournaledIsNoConflict delivers a file that a program still has open, as
-// with -o sync, while the disk refuses the record of that. The program goes on, and the next process
-// replaces what was delivered.
+// with -o sync, while the disk refuses the record of that. The program goes on, and the next
+// process replaces what was delivered.
 func TestCommitThatCouldNotBeJournaledIsNoConflict(t *testing.T) {
 	const key = "Delivery/f"
 	for _, file := range refusedFiles {
@@ -204,17 +213,20 @@ func TestCommitThatCouldNotBeJournaledIsNoConflict(t *testing.T) {
 				mend := func() {}
 				spoiled := false
 				var r *rig
-				r = newRig(t, buckettest.New(), t.TempDir(), Config{}, func(b buckettest.S3) buckettest.S3 {
-					return buckettest.Wrap(b, func(_ context.Context, op, _ string, send func() error) error {
-						err := send()
-						if op == buckettest.Put && !spoiled {
-							spoiled = true
-							i := slices.IndexFunc(spoils, func(s spoil) bool { return s.name == journalGone })
-							mend = spoils[i].do(r, it)
-						}
-						return err
+				r = newRig(t, buckettest.New(), t.TempDir(),
+					Config{}, func(b buckettest.S3) buckettest.S3 {
+						return buckettest.Wrap(b,
+							func(_ context.Context, op, _ string, send func() error) error {
+								err := send()
+								if op == buckettest.Put && !spoiled {
+									spoiled = true
+									i := slices.IndexFunc(spoils,
+										func(s spoil) bool { return s.name == journalGone })
+									mend = spoils[i].do(r, it)
+								}
+								return err
+							})
 					})
-				})
 				defer func() { r.Close() }()
 				r.recover()
 				if file.base {

@@ -62,7 +62,8 @@ func (u *uploading) deny(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.denied == nil {
-		u.c.o.log.Warn("S3 refuses a file that is being written", "key", u.c.object.Key(), "err", err)
+		u.c.o.log.Warn("S3 refuses a file that is being written",
+			"key", u.c.object.Key(), "err", err)
 	}
 	u.denied = err
 }
@@ -195,7 +196,8 @@ func (u *uploading) giveUp(up *multipart.Upload) {
 	u.mu.Unlock()
 	c := u.c
 	if err := c.log.note(journal.Record{Op: journal.OpGiveUp}); err != nil {
-		c.o.log.Debug("the journal names an upload that was given up", "key", c.object.Key(), "err", err)
+		c.o.log.Debug("the journal names an upload that was given up",
+			"key", c.object.Key(), "err", err)
 	}
 	up.Discard()
 }

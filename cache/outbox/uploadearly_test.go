@@ -18,10 +18,12 @@ func TestPartsGoUpWhileAFileSettles(t *testing.T) {
 		r.done(r.create("Delivery/new", data))
 		synctest.Wait() // no time passes
 		r.wantKeys()
-		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3, buckettest.Complete: 0})
+		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3,
+			buckettest.Complete: 0})
 		r.drain()
 		r.wantHolds("Delivery/new", data)
-		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3, buckettest.Complete: 1})
+		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3,
+			buckettest.Complete: 1})
 		r.wantNothing()
 	})
 }
@@ -35,7 +37,8 @@ func TestAnEditGoesUpWhileItSettles(t *testing.T) {
 		copy(data[parts.Size:], "changed")
 		r.done(it)
 		synctest.Wait()
-		before := map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 1, buckettest.CopyPart: 2, buckettest.Complete: 0}
+		before := map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 1,
+			buckettest.CopyPart: 2, buckettest.Complete: 0}
 		wantCounts(r, before)
 		r.drain()
 		r.wantHolds("Delivery/f", data)
@@ -57,11 +60,13 @@ func TestWritingGoesOnAfterAPreupload(t *testing.T) {
 		r.hold(it)
 		r.write(it, data[2*parts.Size+100:], 2*parts.Size+100)
 		synctest.Wait()
-		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3 + 3, buckettest.Complete: 0})
+		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3 + 3,
+			buckettest.Complete: 0})
 		r.done(it)
 		r.drain()
 		r.wantHolds("Delivery/f", data)
-		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3 + 3, buckettest.Complete: 1})
+		wantCounts(r, map[string]int{buckettest.CreateUpload: 1, buckettest.UploadPart: 3 + 3,
+			buckettest.Complete: 1})
 		r.wantNothing()
 	})
 }

@@ -48,8 +48,8 @@ func (w *waiters) count() (done func()) {
 	return func() { count(-1) }
 }
 
-// awaitAge returns when since is longer ago than age; while somebody is counted, than least, which is
-// less.
+// awaitAge returns when since is longer ago than age; while somebody is counted, than least, which
+// is less.
 func (w *waiters) awaitAge(ctx context.Context, since time.Time, age, least time.Duration) error {
 	for {
 		w.mu.Lock()

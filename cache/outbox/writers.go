@@ -136,7 +136,8 @@ func (c *integrity) checkWriters(closed bool) {
 	for _, x := range all {
 		now := x
 		now.killed = !x.done && x.by.Killed()
-		now.done = x.done || !now.killed && !x.closed.IsZero() && time.Since(x.closed) >= c.o.cfg.Settle
+		now.done = x.done ||
+			!now.killed && !x.closed.IsZero() && time.Since(x.closed) >= c.o.cfg.Settle
 		c.integrityMu.Lock()
 		if i := slices.Index(c.writtenBy, x); i >= 0 { // else it has come back since
 			c.writtenBy[i] = now

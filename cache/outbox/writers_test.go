@@ -53,22 +53,25 @@ func TestHowWritersEnd(t *testing.T) {
 			it.ClosedBy(a, true)
 			r.done(it)
 		}, ""},
-		{"it has made the file, has not written to it, and is killed", func(r *rig, it *Item, a, _ *fakeWriter) {
-			a.killed.Store(true)
-			r.done(it)
-		}, ""},
-		{"it has made the file for another, and is killed", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, b, "one")
-			a.killed.Store(true)
-			it.ClosedBy(a, true)
-			r.closeBy(it, b)
-		}, "one"},
-		{"another has written to it, and is killed while the first has it open", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, b, "half")
-			b.killed.Store(true)
-			time.Sleep(later)
-			r.closeBy(it, a)
-		}, ""},
+		{"it has made the file, has not written to it, and is killed",
+			func(r *rig, it *Item, a, _ *fakeWriter) {
+				a.killed.Store(true)
+				r.done(it)
+			}, ""},
+		{"it has made the file for another, and is killed",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, b, "one")
+				a.killed.Store(true)
+				it.ClosedBy(a, true)
+				r.closeBy(it, b)
+			}, "one"},
+		{"another has written to it, and is killed while the first has it open",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, b, "half")
+				b.killed.Store(true)
+				time.Sleep(later)
+				r.closeBy(it, a)
+			}, ""},
 		{"another goes on after it was killed", func(r *rig, it *Item, a, b *fakeWriter) {
 			r.writeBy(it, a, "one")
 			a.killed.Store(true)
@@ -82,25 +85,27 @@ func TestHowWritersEnd(t *testing.T) {
 			b.killed.Store(true)
 			r.done(it)
 		}, ""},
-		{"it was done with the file long before it is killed, and another has it open still", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, a, "one")
-			it.ClosedBy(a, false)
-			it.CheckWritersLater()
-			time.Sleep(later)
-			a.killed.Store(true)
-			r.writeBy(it, b, "two")
-			r.closeBy(it, b)
-		}, "onetwo"},
-		{"it is killed just after it has closed the file, and another has it open still", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, a, "one")
-			it.ClosedBy(a, false)
-			it.CheckWritersLater()
-			time.Sleep(defaultSettle / 2)
-			a.killed.Store(true)
-			time.Sleep(later)
-			r.writeBy(it, b, "two")
-			r.closeBy(it, b)
-		}, ""},
+		{"it was done with the file long before it is killed, and another has it open still",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, a, "one")
+				it.ClosedBy(a, false)
+				it.CheckWritersLater()
+				time.Sleep(later)
+				a.killed.Store(true)
+				r.writeBy(it, b, "two")
+				r.closeBy(it, b)
+			}, "onetwo"},
+		{"it is killed just after it has closed the file, and another has it open still",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, a, "one")
+				it.ClosedBy(a, false)
+				it.CheckWritersLater()
+				time.Sleep(defaultSettle / 2)
+				a.killed.Store(true)
+				time.Sleep(later)
+				r.writeBy(it, b, "two")
+				r.closeBy(it, b)
+			}, ""},
 		{"it has come back to the file, and is killed", func(r *rig, it *Item, a, b *fakeWriter) {
 			r.writeBy(it, a, "one")
 			it.ClosedBy(a, false)
@@ -110,49 +115,53 @@ func TestHowWritersEnd(t *testing.T) {
 			a.killed.Store(true)
 			r.done(it)
 		}, ""},
-		{"another writes the file anew after it was killed", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, a, "half")
-			a.killed.Store(true)
-			r.done(it)
-			r.hold(it)
-			if err := it.Truncate(0); err != nil {
-				r.Fatal(err)
-			}
-			it.BegunBy(b)
-			r.writeBy(it, b, "two")
-			r.closeBy(it, b)
-		}, "two"},
-		{"another goes on with the file that it has left", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, a, "half")
-			it.ClosedBy(a, true)
-			r.done(it)
-			time.Sleep(later)
-			r.hold(it)
-			r.writeBy(it, b, " and the rest")
-			r.closeBy(it, b)
-		}, "half and the rest"},
-		{"so many have written to it that it is not remembered", func(r *rig, it *Item, a, b *fakeWriter) {
-			r.writeBy(it, a, "half")
-			a.killed.Store(true)
-			for range maxWriters + 1 {
-				r.writeBy(it, &fakeWriter{}, "x")
-			}
-			r.closeBy(it, b)
-		}, ""},
-		{"it is killed while the file has a private name", func(r *rig, it *Item, a, _ *fakeWriter) {
-			if err := it.Rename("Delivery/a.part", s3backend.Object{}, nil); err != nil {
-				r.Fatal(err)
-			}
-			r.writeBy(it, a, "half")
-			r.closeBy(it, a)
-			a.killed.Store(true)
-			time.Sleep(later)
-			r.hold(it)
-			if err := it.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
-				r.Fatal(err)
-			}
-			r.done(it)
-		}, ""},
+		{"another writes the file anew after it was killed",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, a, "half")
+				a.killed.Store(true)
+				r.done(it)
+				r.hold(it)
+				if err := it.Truncate(0); err != nil {
+					r.Fatal(err)
+				}
+				it.BegunBy(b)
+				r.writeBy(it, b, "two")
+				r.closeBy(it, b)
+			}, "two"},
+		{"another goes on with the file that it has left",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, a, "half")
+				it.ClosedBy(a, true)
+				r.done(it)
+				time.Sleep(later)
+				r.hold(it)
+				r.writeBy(it, b, " and the rest")
+				r.closeBy(it, b)
+			}, "half and the rest"},
+		{"so many have written to it that it is not remembered",
+			func(r *rig, it *Item, a, b *fakeWriter) {
+				r.writeBy(it, a, "half")
+				a.killed.Store(true)
+				for range maxWriters + 1 {
+					r.writeBy(it, &fakeWriter{}, "x")
+				}
+				r.closeBy(it, b)
+			}, ""},
+		{"it is killed while the file has a private name",
+			func(r *rig, it *Item, a, _ *fakeWriter) {
+				if err := it.Rename("Delivery/a.part", s3backend.Object{}, nil); err != nil {
+					r.Fatal(err)
+				}
+				r.writeBy(it, a, "half")
+				r.closeBy(it, a)
+				a.killed.Store(true)
+				time.Sleep(later)
+				r.hold(it)
+				if err := it.Rename("Delivery/a", s3backend.Object{}, nil); err != nil {
+					r.Fatal(err)
+				}
+				r.done(it)
+			}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, again := range []bool{false, true} {
@@ -178,7 +187,8 @@ func TestHowWritersEnd(t *testing.T) {
 						return
 					}
 					r.wantKeys()
-					if st := r.Status(); len(st) != 1 || st[0].State != Interrupted || st[0].Reason == "" {
+					if st := r.Status(); len(st) != 1 ||
+						st[0].State != Interrupted || st[0].Reason == "" {
 						r.Errorf("status %+v, want it interrupted, and why", st)
 					}
 				})

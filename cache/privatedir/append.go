@@ -52,7 +52,8 @@ func Append(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Fstat(int(f.Fd()), &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && !trusted(st.Uid) {
+	if err := unix.Fstat(int(f.Fd()), &st); err == nil &&
+		st.Mode&unix.S_IFMT == unix.S_IFREG && !trusted(st.Uid) {
 		f.Close()
 		return nil, refuse(path, "belongs to %s", userName(st.Uid))
 	}

@@ -94,7 +94,8 @@ func (d *Dir) secure() error {
 		return nil
 	}
 	if err := unix.Fchmod(int(d.f.Fd()), 0o700); err != nil {
-		return refuse(d.path, "can be read by others (mode %04o), and cannot be closed to them: %v", st.Mode&0o7777, err)
+		return refuse(d.path, "can be read by others (mode %04o), and cannot be closed to them: %v",
+			st.Mode&0o7777, err)
 	}
 	return nil
 }
@@ -163,7 +164,8 @@ func (d *Dir) OpenFile(name string, flag int) (*os.File, error) {
 	}
 	// Without O_NONBLOCK the open of a named pipe would wait for its other end.
 	truncate := flag & os.O_TRUNC
-	fd, err := unix.Openat(int(d.f.Fd()), name, flag&^os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(int(d.f.Fd()),
+		name, flag&^os.O_TRUNC|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
 	switch {
 	case errors.Is(err, unix.ELOOP):
 		return nil, refuse(path, "is a symbolic link")
@@ -214,7 +216,8 @@ func (d *Dir) ReadFile(name string) ([]byte, error) {
 // replaced, not written to.
 func (d *Dir) WriteFile(name string, data []byte) error {
 	// The temporary file gets a random name, and is made with O_EXCL.
-	if err := renameio.WriteFile(filepath.Join(d.path, name), data, 0o600, renameio.WithTempDir(d.path), renameio.IgnoreUmask()); err != nil {
+	if err := renameio.WriteFile(filepath.Join(d.path, name),
+		data, 0o600, renameio.WithTempDir(d.path), renameio.IgnoreUmask()); err != nil {
 		return err
 	}
 	return d.f.Sync()

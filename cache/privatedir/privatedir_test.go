@@ -190,18 +190,22 @@ func randomTree(t *testing.T, r *rand.Rand, dir string) string {
 	made := func(path string, mode uint32) {
 		owner := pick(user, user, user, 0, attacker)
 		group := pick(owner, owner, user, attacker, 0)
-		if err := errors.Join(os.Lchown(path, owner, group), unix.Fchmodat(unix.AT_FDCWD, path, mode, 0)); err != nil {
+		if err := errors.Join(os.Lchown(path, owner, group),
+			unix.Fchmodat(unix.AT_FDCWD, path, mode, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mode := func() uint32 { return uint32(pick(0o755, 0o755, 0o711, 0o775, 0o777, 0o1777, 0o1775, 0o2775)) }
+	mode := func() uint32 {
+		return uint32(pick(0o755, 0o755, 0o711, 0o775, 0o777, 0o1777, 0o1775, 0o2775))
+	}
 	for depth := range 1 + r.IntN(3) {
 		if depth > 0 {
 			dir = filepath.Join(dir, "d")
 		}
 		if r.IntN(6) == 0 { // reached by a link to a directory beside it
 			beside := dir + "-real"
-			if err := errors.Join(os.Mkdir(beside, 0o755), os.Symlink(pickText(r, beside, filepath.Base(beside)), dir)); err != nil {
+			if err := errors.Join(os.Mkdir(beside, 0o755),
+				os.Symlink(pickText(r, beside, filepath.Base(beside)), dir)); err != nil {
 				t.Fatal(err)
 			}
 			made(beside, mode())
@@ -389,7 +393,8 @@ func TestFilesAreNotOpenedThroughLinks(t *testing.T) {
 	}
 	defer d.Close()
 	for _, name := range []string{"link", "dangling", "pipe", "directory", "another's"} {
-		for _, flag := range []int{os.O_RDONLY, os.O_RDWR | os.O_CREATE, os.O_WRONLY | os.O_CREATE | os.O_TRUNC, os.O_WRONLY | os.O_APPEND | os.O_CREATE} {
+		for _, flag := range []int{os.O_RDONLY, os.O_RDWR | os.O_CREATE,
+			os.O_WRONLY | os.O_CREATE | os.O_TRUNC, os.O_WRONLY | os.O_APPEND | os.O_CREATE} {
 			if f, err := d.OpenFile(name, flag); err == nil {
 				f.Close()
 				t.Errorf("%s was opened with flags %#x", name, flag)
@@ -501,7 +506,8 @@ func TestAPathThroughAnotherUsersPlaceIsRefused(t *testing.T) {
 				}
 				var unsafe *UnsafeError
 				if err := CheckFile(path); !errors.As(err, &unsafe) {
-					t.Errorf("another's %s, %s, there %t: CheckFile says %v", name, below, there, err)
+					t.Errorf("another's %s, %s, there %t: CheckFile says %v",
+						name, below, there, err)
 				}
 				f, err := Append(path)
 				if err == nil {

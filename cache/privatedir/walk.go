@@ -47,7 +47,8 @@ func walk(path string) (real, rest string, err error) {
 			return "", "", &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
 		}
 		if !trusted(st.Uid) {
-			return "", "", refuse(path, "leads through %s, a symbolic link of %s", next, userName(st.Uid))
+			return "", "", refuse(path,
+				"leads through %s, a symbolic link of %s", next, userName(st.Uid))
 		}
 		to, err := os.Readlink(next)
 		if err != nil {
@@ -80,7 +81,8 @@ func checkAbove(path, dir string) error {
 	case !trusted(st.Uid):
 		return refuse(path, "lies in %s, which belongs to %s", dir, userName(st.Uid))
 	case st.Mode&unix.S_ISVTX == 0 && writableByOthers(&st):
-		return refuse(path, "lies in %s, which others can write to (mode %04o)", dir, st.Mode&0o7777)
+		return refuse(path,
+			"lies in %s, which others can write to (mode %04o)", dir, st.Mode&0o7777)
 	}
 	return nil
 }

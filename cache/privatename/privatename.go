@@ -128,9 +128,12 @@ func New(changes []string) (*Patterns, error) {
 		case isOff && i >= 0:
 			p.names = slices.Delete(p.names, i, i+1)
 		case isOff:
-			return nil, fmt.Errorf("%q takes nothing off the list of private names: there is no %q on it", c, off)
+			return nil, fmt.Errorf(
+				"%q takes nothing off the list of private names: there is no %q on it", c, off)
 		case c == "" || strings.Contains(c, "/"):
-			return nil, fmt.Errorf("%q cannot be a private name: it has to be a pattern for one name, without a slash", c)
+			return nil,
+				fmt.Errorf(
+					"%q cannot be a private name: it has to be a pattern for one name, without a slash", c)
 		case err != nil:
 			return nil, fmt.Errorf("%q is no pattern for names: a [ or a \\ in it is not closed", c)
 		default:
@@ -150,7 +153,8 @@ func (p *Patterns) matches(name string, of kind) bool {
 			return true
 		}
 	}
-	return of&file != 0 && p.mkstemp && strings.HasPrefix(name, ".") && mkstempName.MatchString(name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	return of&file != 0 && p.mkstemp && strings.HasPrefix(name, ".") && mkstempName.MatchString(
+		name) && strings.ContainsAny(name[len(name)-6:], "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 }
 
 // Dir reports whether a directory of this name is private, with all that is below it.

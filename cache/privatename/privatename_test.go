@@ -71,7 +71,8 @@ func TestDirectoryWithAFilesPrivateNameIsData(t *testing.T) {
 			t.Errorf("the file %q is not private", name)
 		}
 		isPrivate := n.of&dir != 0
-		for _, key := range []string{"Delivery/" + name + "/a", "Delivery/" + name + "/b/c", "Delivery/" + name + "/"} {
+		for _, key := range []string{"Delivery/" + name + "/a", "Delivery/" + name + "/b/c",
+			"Delivery/" + name + "/"} {
 			if got := p.Key(key); got != isPrivate {
 				t.Errorf("Key(%q) = %v, want %v", key, got, isPrivate)
 			}
@@ -85,7 +86,8 @@ func TestGlob(t *testing.T) {
 		"", "a", "a.part", ".part", "part", ".a.swp", ".a.swpx", ".a.sw", ".swp", "lu1.tmp", "lux.tmp", "lu", "4913", "49130", "#a#", "#", "##",
 		"~", "a~", "*", "a*b", "a?b", "[", "ab", "aXb", "ba", "aba", "\u00fc~",
 	}
-	patterns := []string{"*", "**", "a*", "*a", "a*a", "a?b", "[ab]*", "a[*]b", `a\*b`, `\a`, "a*b*", "?", "ab"}
+	patterns := []string{"*", "**", "a*", "*a", "a*a", "a?b", "[ab]*", "a[*]b", `a\*b`,
+		`\a`, "a*b*", "?", "ab"}
 	for _, n := range builtin {
 		patterns = append(patterns, n.pattern)
 	}

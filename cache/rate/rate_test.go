@@ -47,7 +47,8 @@ func TestWindow(t *testing.T) {
 		{"the first bytes without Start are not counted", []event{{n: 50}, {at: time.Second, n: 7}}, time.Second, 7, time.Second},
 		{"a steady flow", sequence(start, every(time.Second, 0, 30*time.Second, 100)), 30 * time.Second, 1000, 10 * time.Second},
 		{"a flow that has changed", sequence(start, every(time.Second, 0, 30*time.Second, 100),
-			every(time.Second, 30*time.Second, 50*time.Second, 500)), 50 * time.Second, 5000, 10 * time.Second},
+			every(time.Second, 30*time.Second, 50*time.Second,
+				500)), 50 * time.Second, 5000, 10 * time.Second},
 		{"small steps", sequence(start, every(time.Millisecond, 0, 20*time.Second, 5)), 20 * time.Second, 50_000, 10 * time.Second},
 		{"a stall", sequence(start, every(time.Second, 0, 30*time.Second, 100)), 40 * time.Second, 1000, 20 * time.Second},
 		{"Start within the flow", sequence(start, every(time.Second, 0, 5*time.Second, 100), []event{{at: 6 * time.Second, start: true}}),
@@ -123,7 +124,8 @@ func TestMeter(t *testing.T) {
 }
 
 func TestPeak(t *testing.T) {
-	fast, slow := every(100*time.Millisecond, 0, 2*time.Second, 1000), every(100*time.Millisecond, 2*time.Second, 20*time.Second, 100)
+	fast, slow := every(100*time.Millisecond, 0, 2*time.Second, 1000), every(100*time.Millisecond,
+		2*time.Second, 20*time.Second, 100)
 	for _, tt := range []struct {
 		name   string
 		events []event
@@ -171,7 +173,8 @@ func TestAverage(t *testing.T) {
 			a.Add(v, tt.parts)
 		}
 		if got := a.Mean(); got != tt.want {
-			t.Errorf("of %d with %d parts the mean is %d, want %d", tt.samples, tt.parts, got, tt.want)
+			t.Errorf("of %d with %d parts the mean is %d, want %d",
+				tt.samples, tt.parts, got, tt.want)
 		}
 	}
 }

@@ -56,7 +56,9 @@ func (t *Tracker) nextSibling(o order, prefix string) string {
 	}
 	names := t.names.Folders(above, maxSiblings)
 	if o.kind == inoOrder {
-		slices.SortFunc(names, func(a, b string) int { return cmp.Compare(keyname.Ino(above+a), keyname.Ino(above+b)) })
+		slices.SortFunc(names, func(a, b string) int {
+			return cmp.Compare(keyname.Ino(above+a), keyname.Ino(above+b))
+		})
 	}
 	if i := slices.Index(names, elem); i >= 0 && i+1 < len(names) {
 		return above + names[i+1] + "/"

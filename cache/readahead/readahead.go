@@ -90,7 +90,8 @@ type Batch struct {
 func (t *Tracker) Observe(prefix, name string, now time.Time) []Batch {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.all = slices.DeleteFunc(t.all, func(s *stream) bool { return s.stalled() || now.Sub(s.last) > idleAfter })
+	t.all = slices.DeleteFunc(t.all,
+		func(s *stream) bool { return s.stalled() || now.Sub(s.last) > idleAfter })
 	for i, s := range slices.Backward(t.all) {
 		if s.prefix == prefix && s.advance(name, now) {
 			t.all = append(slices.Delete(t.all, i, i+1), s)
@@ -117,11 +118,13 @@ func (t *Tracker) nextBatches(s *stream, now time.Time) (next []Batch) {
 	}
 	s.beyond = true
 	prefix := t.nextSibling(s.order, s.prefix)
-	if prefix == "" || slices.ContainsFunc(t.all, func(s *stream) bool { return s.prefix == prefix }) {
+	if prefix == "" ||
+		slices.ContainsFunc(t.all, func(s *stream) bool { return s.prefix == prefix }) {
 		return next
 	}
 	o := t.orderOf(s.order.kind, prefix)
-	b := &stream{prefix: prefix, order: o, files: o.after("", maxAhead), run: minRun + 1, pace: s.pace, last: now, tree: true}
+	b := &stream{prefix: prefix, order: o, files: o.after("", maxAhead), run: minRun + 1,
+		pace: s.pace, last: now, tree: true}
 	if files := b.nextBatch(left); len(files) > 0 {
 		t.all = append(t.all, b)
 		next = append(next, Batch{prefix, files, b})
@@ -160,7 +163,8 @@ func (t *Tracker) begin(prefix, name string, now time.Time) (on *stream) {
 // directory is beside that, above it or below.
 func (t *Tracker) continuesFrom(prefix string, now time.Time) *stream {
 	for _, s := range slices.Backward(t.all) {
-		if s.run >= minRun && now.Sub(s.last) < t.fresh && s.prefix != prefix && related(s.prefix, prefix) {
+		if s.run >= minRun && now.Sub(s.last) < t.fresh && s.prefix != prefix &&
+			related(s.prefix, prefix) {
 			return s
 		}
 	}

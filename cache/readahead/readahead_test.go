@@ -34,7 +34,8 @@ func (t tree) Objects(prefix string, size int64, n int) []meta.Entry {
 
 func (t tree) Folders(prefix string, _ int) (names []string) {
 	for p := range t {
-		if name, ok := strings.CutPrefix(strings.TrimSuffix(p, "/"), prefix); ok && name != "" && !strings.Contains(name, "/") {
+		if name, ok := strings.CutPrefix(strings.TrimSuffix(p, "/"), prefix); ok &&
+			name != "" && !strings.Contains(name, "/") {
 			names = append(names, name)
 		}
 	}
@@ -104,7 +105,8 @@ func TestBatches(t *testing.T) {
 				now = now.Add(tt.pause)
 			}
 			if ahead < tt.min || len(batched) > tt.max {
-				t.Errorf("%d files were in a batch before they were opened, %d in all; want at least %d, at most %d", ahead, len(batched), tt.min, tt.max)
+				t.Errorf(
+					"%d files were in a batch before they were opened, %d in all; want at least %d, at most %d", ahead, len(batched), tt.min, tt.max)
 			}
 		})
 	}

@@ -18,8 +18,9 @@ type Fault string
 
 // The faults.
 const (
-	Changed  Fault = "changed"      // it is not as it was written
-	Replaced Fault = "replaced"     // it is whole, and not the one that the next line was written after
+	Changed Fault = "changed" // it is not as it was written
+	// it is whole, and not the one that the next line was written after
+	Replaced Fault = "replaced"
 	Missing  Fault = "missing"      // there are lines before and after it
 	OutOf    Fault = "out of order" // its number was there before
 )
@@ -44,7 +45,8 @@ type Report struct {
 // Read calls each for the entries of a ledger, in their order, and checks the chain. If match is
 // not nil, each is called only for the lines that it returns true for, which are not decoded
 // before. Lines that were changed are in the report alone. A ledger that does not exist is empty.
-func (l *Ledger) Read(ctx context.Context, match func(line []byte) bool, each func(*Entry) error) (Report, error) {
+func (l *Ledger) Read(ctx context.Context, match func(line []byte) bool,
+	each func(*Entry) error) (Report, error) {
 	f, err := l.dir.OpenFile(l.name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Report{}, nil
@@ -67,7 +69,8 @@ func (l *Ledger) Read(ctx context.Context, match func(line []byte) bool, each fu
 	return read(ctx, io.NewSectionReader(f, 0, st.Size()), match, each)
 }
 
-func read(ctx context.Context, r io.Reader, match func(line []byte) bool, each func(*Entry) error) (Report, error) {
+func read(ctx context.Context, r io.Reader, match func(line []byte) bool,
+	each func(*Entry) error) (Report, error) {
 	c := checker{last: link{sum: noSum}, before: link{sum: noSum}}
 	lines := bufio.NewReaderSize(r, 2*maxLine)
 	for i := 0; ; i++ {

@@ -61,7 +61,8 @@ type link struct {
 // if it has not the form of a line.
 func split(line []byte) (body []byte, sum string, ok bool) {
 	at := len(line) - tailBytes
-	if at < len(headField) || !bytes.HasSuffix(line, []byte(lineEnd)) || !bytes.HasPrefix(line[at:], []byte(sumField)) {
+	if at < len(headField) || !bytes.HasSuffix(line, []byte(lineEnd)) ||
+		!bytes.HasPrefix(line[at:], []byte(sumField)) {
 		return nil, "", false
 	}
 	return line[:at], string(line[at+len(sumField) : at+len(sumField)+sumDigits]), true
@@ -117,7 +118,8 @@ func isTorn(piece []byte, l link) bool {
 	piece = bytes.TrimRight(piece, "\x00")
 	head := fmt.Appendf(nil, `%s%d%s%s"`, headField, l.n+1, prevField, l.sum)
 	n := min(len(head), len(piece))
-	return bytes.Equal(head[:n], piece[:n]) && !bytes.Contains(piece, []byte{0}) && wholeLine(piece) < 0
+	return bytes.Equal(head[:n], piece[:n]) &&
+		!bytes.Contains(piece, []byte{0}) && wholeLine(piece) < 0
 }
 
 // wholeLine returns the length of the whole line that a piece begins with, -1 if there is none.

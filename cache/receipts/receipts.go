@@ -64,10 +64,13 @@ type Entry struct {
 	VersionID string           `json:"version_id,omitempty"`
 	SHA256    string           `json:"sha256,omitempty"`    // in hexadecimal digits
 	CRC64NVME string           `json:"crc64nvme,omitempty"` // base64, as S3 shows it
-	Modified  time.Time        `json:"modified,omitzero"`   // S3's Last-Modified, or its clock as it answered
-	Principal string           `json:"principal,omitempty"` // whose credentials were used, as S3's or STS's names it
-	By        string           `json:"by,omitempty"`        // who ran s3share where: user@host
-	How       string           `json:"how,omitempty"`       // the command: mount, put, get, send, receive, verify
+	// S3's Last-Modified, or its clock as it answered
+	Modified time.Time `json:"modified,omitzero"`
+	// whose credentials were used, as S3's or STS's names it
+	Principal string `json:"principal,omitempty"`
+	By        string `json:"by,omitempty"` // who ran s3share where: user@host
+	// the command: mount, put, get, send, receive, verify
+	How string `json:"how,omitempty"`
 	// Late: it was recorded later than it happened, by another process. Time is then when it was
 	// recorded.
 	Late bool `json:"late,omitempty"`
@@ -80,7 +83,8 @@ type Entry struct {
 
 	// Once leaves the entry out if the ledger has its event of the same version already.
 	Once bool `json:"-"`
-	// UnlessLast leaves the entry out if the last entry of its event and key is of the same version.
+	// UnlessLast leaves the entry out if the last entry of its event and key is of the same
+	// version.
 	UnlessLast bool `json:"-"`
 }
 

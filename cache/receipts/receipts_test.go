@@ -44,8 +44,10 @@ func appendAll(t testing.TB, l *Ledger, entries ...Entry) {
 func entry(i int) Entry {
 	return Entry{
 		Event: Delivered, Time: time.UnixMilli(1_800_000_000_000 + int64(i)), Bucket: "team",
-		Key: jsonbytes.String(fmt.Sprintf("Delivery/2026/file-%06d.csv", i)), Size: int64(i), ETag: fmt.Sprintf("%032x", i),
-		VersionID: "3sL4kqtJlcpXroDTDmJ", Modified: time.Unix(1_800_000_000, 0), Principal: "arn:aws:iam::111122223333:user/ann", By: "ann@laptop", How: "mount",
+		Key: jsonbytes.String(fmt.Sprintf("Delivery/2026/file-%06d.csv", i)), Size: int64(i),
+		ETag:      fmt.Sprintf("%032x", i),
+		VersionID: "3sL4kqtJlcpXroDTDmJ", Modified: time.Unix(1_800_000_000,
+			0), Principal: "arn:aws:iam::111122223333:user/ann", By: "ann@laptop", How: "mount",
 	}
 }
 
@@ -58,7 +60,8 @@ func entries(n int) (all []Entry) {
 
 func readAll(t testing.TB, l *Ledger) (all []Entry, r Report) {
 	t.Helper()
-	r, err := l.Read(context.Background(), nil, func(e *Entry) error { all = append(all, *e); return nil })
+	r, err := l.Read(context.Background(),
+		nil, func(e *Entry) error { all = append(all, *e); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +95,16 @@ func TestWhatIsAppendedIsReadBack(t *testing.T) {
 	appendAll(t, l)
 	appendAll(t, l, want[1:]...)
 	got, r := readAll(t, l)
-	if len(got) != len(want) || r.Lines != 7 || r.Last != 7 || len(r.Problems) > 0 || r.Torn > 0 || r.Sum != got[6].Sum {
+	if len(got) != len(want) || r.Lines != 7 || r.Last != 7 || len(r.Problems) > 0 ||
+		r.Torn > 0 || r.Sum != got[6].Sum {
 		t.Fatalf("%d entries, %+v", len(got), r)
 	}
 	for i, e := range got {
 		w := want[i]
-		w.N, w.Prev, w.Sum, w.Time, w.Modified, w.From = e.N, e.Prev, e.Sum, e.Time, e.Modified, e.From
-		if e != w || e.N != uint64(i)+1 || !e.Time.Equal(want[i].Time.Truncate(time.Millisecond)) || !e.Modified.Equal(want[i].Modified) || !e.From.Equal(want[i].From) {
+		w.N, w.Prev, w.Sum, w.Time, w.Modified, w.From = e.N,
+			e.Prev, e.Sum, e.Time, e.Modified, e.From
+		if e != w || e.N != uint64(i)+1 || !e.Time.Equal(want[i].Time.Truncate(time.Millisecond)) ||
+			!e.Modified.Equal(want[i].Modified) || !e.From.Equal(want[i].From) {
 			t.Errorf("entry %d is %+v, want %+v", i+1, e, want[i])
 		}
 	}
@@ -145,7 +151,8 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 	check := func(at int, to byte) string {
 		data := slices.Clone(whole)
 		data[at] = to
-		r, err := read(context.Background(), bytes.NewReader(data), func([]byte) bool { return false }, nil)
+		r, err := read(context.Background(), bytes.NewReader(data),
+			func([]byte) bool { return false }, nil)
 		if err != nil {
 			return err.Error()
 		}
@@ -153,7 +160,8 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 		if at == len(whole)-1 && to == 0 {
 			return "" // an end that a loss of power has left
 		}
-		if len(r.Problems) != 1 || r.Problems[0].Fault != Changed || r.Problems[0].From != line || r.Problems[0].To > line+1 {
+		if len(r.Problems) != 1 || r.Problems[0].Fault != Changed || r.Problems[0].From != line ||
+			r.Problems[0].To > line+1 {
 			return fmt.Sprintf("byte %d, of line %d, changed to %q: %+v", at, line, to, r)
 		}
 		return ""
@@ -215,7 +223,8 @@ func TestLinesThatWereMovedAreFound(t *testing.T) {
 		"one is very long":        {with(3, append(bytes.Repeat([]byte("x"), 3<<20), '\n')), []Problem{{Changed, 4, 4}}},
 		"the last is changed":     {with(5, append(bytes.Repeat([]byte("x"), 3<<20), '\n')), []Problem{{Changed, 6, 6}}},
 	} {
-		r, err := read(context.Background(), bytes.NewReader(bytes.Join(tt.lines, nil)), func([]byte) bool { return false }, nil)
+		r, err := read(context.Background(), bytes.NewReader(bytes.Join(tt.lines, nil)),
+			func([]byte) bool { return false }, nil)
 		if err != nil || !slices.Equal(r.Problems, tt.want) || r.Torn > 0 {
 			t.Errorf("%s: %+v, %v, want %v", name, r, err, tt.want)
 		}
@@ -223,7 +232,8 @@ func TestLinesThatWereMovedAreFound(t *testing.T) {
 		setContent(t, l, bytes.Join(tt.lines, nil))
 		appendAll(t, l, entry(100), entry(101))
 		got, r := readAll(t, l)
-		if n := len(got); n < 2 || got[n-1].Size != 101 || got[n-2].Size != 100 || !slices.Equal(r.Problems, tt.want) {
+		if n := len(got); n < 2 || got[n-1].Size != 101 || got[n-2].Size != 100 ||
+			!slices.Equal(r.Problems, tt.want) {
 			t.Errorf("%s, then two more: %+v, want %v", name, r, tt.want)
 		}
 	}
@@ -250,8 +260,10 @@ func TestKilledAtAnyByte(t *testing.T) {
 				lines, rest = lines+1, 0 // all but the line feed is there
 			}
 			_, r := readAll(t, l)
-			if len(r.Problems) > 0 || int(r.Lines) != lines && zeros == 0 || (r.Torn > 0) != (rest > 0) && zeros == 0 {
-				t.Fatalf("cut at %d, with %d zeros: %+v, want %d lines and %d bytes of another", cut, zeros, r, lines, rest)
+			if len(r.Problems) > 0 || int(r.Lines) != lines && zeros == 0 ||
+				(r.Torn > 0) != (rest > 0) && zeros == 0 {
+				t.Fatalf("cut at %d, with %d zeros: %+v, want %d lines and %d bytes of another",
+					cut, zeros, r, lines, rest)
 			}
 			appendAll(t, l, entry(9))
 			got, r := readAll(t, l)
@@ -260,10 +272,12 @@ func TestKilledAtAnyByte(t *testing.T) {
 			}
 			gap := len(got) > 1 && got[len(got)-2].Event == Gap && got[len(got)-2].Reason == Torn
 			if want := rest > 0 || zeros > 0; gap != want {
-				t.Fatalf("cut at %d, with %d zeros: a gap is recorded: %t, want %t", cut, zeros, gap, want)
+				t.Fatalf("cut at %d, with %d zeros: a gap is recorded: %t, want %t",
+					cut, zeros, gap, want)
 			}
 			if n := len(got) - 1; gap && n-1 != lines && zeros == 0 || !gap && n != lines {
-				t.Fatalf("cut at %d, with %d zeros: %d entries, want %d and one more", cut, zeros, n, lines)
+				t.Fatalf("cut at %d, with %d zeros: %d entries, want %d and one more",
+					cut, zeros, n, lines)
 			}
 		}
 	}
@@ -277,7 +291,8 @@ func TestProcessesAppendToOneChain(t *testing.T) {
 	var cmds []*exec.Cmd
 	for i := range writers {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestProcessesAppendToOneChain$")
-		cmd.Env = append(os.Environ(), "RECEIPTS_TEST_DIR="+dir, "RECEIPTS_TEST_N="+strconv.Itoa(each), "RECEIPTS_TEST_WRITER="+strconv.Itoa(i))
+		cmd.Env = append(os.Environ(), "RECEIPTS_TEST_DIR="+dir,
+			"RECEIPTS_TEST_N="+strconv.Itoa(each), "RECEIPTS_TEST_WRITER="+strconv.Itoa(i))
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +423,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 	for b.Loop() {
 		n := 0
-		if _, err := l.Read(context.Background(), nil, func(*Entry) error { n++; return nil }); err != nil || n != 100_000 {
+		if _, err := l.Read(context.Background(),
+			nil, func(*Entry) error { n++; return nil }); err != nil || n != 100_000 {
 			b.Fatal(n, err)
 		}
 	}

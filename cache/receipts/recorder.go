@@ -235,7 +235,8 @@ func (r *Recorder) append(entries []Entry, lost int, from time.Time) error {
 		all = append(all, e)
 	}
 	if lost > 0 {
-		all = append(all, Entry{Event: Gap, Time: now(), Reason: NotWritten, Lost: lost, From: from})
+		all = append(all,
+			Entry{Event: Gap, Time: now(), Reason: NotWritten, Lost: lost, From: from})
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, appendPatience)
 	defer cancel()
@@ -251,7 +252,8 @@ func (r *Recorder) report(err error, failed bool) {
 	r.err = err
 	switch {
 	case err != nil && !failed:
-		r.cfg.Logger.Warn("deliveries are recorded later: the ledger of receipts cannot be written", "err", err)
+		r.cfg.Logger.Warn("deliveries are recorded later: the ledger of receipts cannot be written",
+			"err", err)
 	case err == nil && failed:
 		r.cfg.Logger.Info("the ledger of receipts is written again")
 	}

@@ -41,7 +41,8 @@ func version(etag string) Entry { return Entry{Event: Delivered, Key: "Delivery/
 func TestRecorderAppendsInOrder(t *testing.T) {
 	l := open(t, tempDir(t))
 	asked := 0
-	r := NewRecorder(l, Config{Bucket: "team", By: "ann@laptop", How: "mount", Principal: func(context.Context) string { asked++; return "arn" }})
+	r := NewRecorder(l, Config{Bucket: "team", By: "ann@laptop",
+		How: "mount", Principal: func(context.Context) string { asked++; return "arn" }})
 	for i := range 1000 {
 		r.Record(version(fmt.Sprint(i)))
 	}
@@ -53,7 +54,8 @@ func TestRecorderAppendsInOrder(t *testing.T) {
 		t.Fatalf("%d entries, %+v; the principal was asked for %d times", len(all), report, asked)
 	}
 	for i, e := range all {
-		if e.ETag != fmt.Sprint(i) || e.Bucket != "team" || e.By != "ann@laptop" || e.How != "mount" || e.Principal != "arn" || e.Time.IsZero() {
+		if e.ETag != fmt.Sprint(i) || e.Bucket != "team" || e.By != "ann@laptop" ||
+			e.How != "mount" || e.Principal != "arn" || e.Time.IsZero() {
 			t.Fatalf("the entry %d is %+v", i, e)
 		}
 	}
@@ -78,7 +80,8 @@ func TestEntriesAreAppendedTogether(t *testing.T) {
 			r.Record(version(fmt.Sprint(i + 1)))
 		}
 		if limit := n*time.Millisecond/appendInterval + 2; time.Duration(appends.Load()) > limit {
-			t.Errorf("%d appends of %d entries in %v, more than %d", appends.Load(), n, n*time.Millisecond, limit)
+			t.Errorf("%d appends of %d entries in %v, more than %d", appends.Load(),
+				n, n*time.Millisecond, limit)
 		}
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -110,7 +113,8 @@ func TestNobodyWaitsForTheLedger(t *testing.T) {
 		time.Sleep(2 * maxPause)
 		synctest.Wait()
 		all, report := readAll(t, l)
-		if n := len(all); n != maxQueue+1 || all[n-1].Event != Gap || all[n-1].Reason != NotWritten || all[n-1].Lost != 7 ||
+		if n := len(all); n != maxQueue+1 || all[n-1].Event != Gap ||
+			all[n-1].Reason != NotWritten || all[n-1].Lost != 7 ||
 			all[n-1].From.IsZero() || all[0].ETag != "0" || len(report.Problems) > 0 {
 			t.Fatalf("%d entries, the last of which is %+v", n, all[n-1])
 		}
@@ -131,7 +135,8 @@ func TestWhatCouldNotBeRecordedIsTold(t *testing.T) {
 	r := NewRecorder(l, Config{})
 	r.Record(version("1"))
 	r.Record(version("2"))
-	if err := r.Close(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "2 entries") {
+	if err := r.Close(); !errors.Is(err, unix.ENOSPC) ||
+		!strings.Contains(err.Error(), "2 entries") {
 		t.Errorf("Close = %v", err)
 	}
 }
@@ -140,7 +145,8 @@ func TestWhatCouldNotBeRecordedIsTold(t *testing.T) {
 func TestPrincipalThatDoesNotAnswer(t *testing.T) {
 	l := open(t, tempDir(t))
 	synctest.Test(t, func(t *testing.T) {
-		r := NewRecorder(l, Config{Principal: func(ctx context.Context) string { <-ctx.Done(); return "" }})
+		r := NewRecorder(l,
+			Config{Principal: func(ctx context.Context) string { <-ctx.Done(); return "" }})
 		r.Record(version("1"))
 		began := time.Now()
 		if err := r.Close(); err != nil {

@@ -16,7 +16,8 @@ type seen struct {
 	size int64                  // of the file, as far as it was read
 }
 
-// versionHash is a version of a key as the hashes of its ETag and its version ID; 0 if there is none.
+// versionHash is a version of a key as the hashes of its ETag and its version ID; 0 if there is
+// none.
 type versionHash struct{ etag, id uint64 }
 
 // same reports whether both are the same version, as far as that is known.
@@ -52,7 +53,8 @@ func newSeen(seed maphash.Seed) seen {
 }
 
 // unseen returns those entries that are to be appended to a file of a size.
-func (s *seen) unseen(ctx context.Context, f *os.File, size int64, entries []Entry) ([]Entry, error) {
+func (s *seen) unseen(ctx context.Context, f *os.File, size int64,
+	entries []Entry) ([]Entry, error) {
 	if s.has == nil || size < s.size {
 		*s = newSeen(maphash.MakeSeed())
 	}

@@ -43,7 +43,8 @@ func Open(path string, size int64, max int) (*File, error) {
 	end := (info.Size() + size - 1) / size
 	if end > int64(max) {
 		f.Close()
-		return nil, fmt.Errorf("%s has %d bytes, more than %d slots of %d", path, info.Size(), max, size)
+		return nil, fmt.Errorf("%s has %d bytes, more than %d slots of %d",
+			path, info.Size(), max, size)
 	}
 	return &File{file: f, size: size, max: max, end: int(end)}, nil
 }

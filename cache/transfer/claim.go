@@ -88,7 +88,8 @@ func openOwn(dir *os.Root, name string) (*os.File, error) {
 // isOwn reports whether a file is a regular one of this user's alone, and has one name.
 func isOwn(st os.FileInfo) bool {
 	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(sys.Uid) == os.Geteuid() && st.Mode().IsRegular() && st.Mode().Perm()&0o077 == 0 && links(st) == 1
+	return ok && int(sys.Uid) == os.Geteuid() && st.Mode().IsRegular() &&
+		st.Mode().Perm()&0o077 == 0 && links(st) == 1
 }
 
 // remove removes a name that may be gone already.

@@ -39,13 +39,15 @@ func (d *digest) version(obj s3backend.Object) *Version {
 // digestParts returns the checksums of a file that was sent in these parts. The CRC-32 of each
 // part in the file has to be that of the part as it was sent: else the file was changed
 // meanwhile, and the checksums would not be those of the object.
-func digestParts(ctx context.Context, file io.ReaderAt, size int64, parts map[int32]s3backend.Part) (*digest, error) {
+func digestParts(ctx context.Context, file io.ReaderAt, size int64,
+	parts map[int32]s3backend.Part) (*digest, error) {
 	d := newDigest()
 	off := int64(0)
 	for _, n := range slices.Sorted(maps.Keys(parts)) {
 		part := parts[n]
 		crc := crc32.NewIEEE()
-		if err := ReadAll(ctx, io.MultiWriter(d, crc), io.NewSectionReader(file, off, part.Size), part.Size); err != nil {
+		if err := ReadAll(ctx, io.MultiWriter(d, crc), io.NewSectionReader(file, off, part.Size),
+			part.Size); err != nil {
 			return nil, err
 		}
 		if part.CRC32 != "" && s3backend.FormatCRC32(crc.Sum32()) != part.CRC32 {

@@ -19,10 +19,12 @@ import (
 // there already.
 func TestDigestIsOfWhatS3Holds(t *testing.T) {
 	r := newRig(t)
-	all := map[string][]byte{"empty": nil, "small": []byte("123456789"), "large": bytes.Repeat([]byte("0123456789abcdef"), 1<<20+1)}
+	all := map[string][]byte{"empty": nil, "small": []byte("123456789"),
+		"large": bytes.Repeat([]byte("0123456789abcdef"), 1<<20+1)}
 	var sources []Source
 	for name, data := range all {
-		sources = append(sources, Source{Path: r.file(name, data), Prefix: "Delivery/" + name + "/", Name: name})
+		sources = append(sources,
+			Source{Path: r.file(name, data), Prefix: "Delivery/" + name + "/", Name: name})
 	}
 	for _, want := range []Outcome{Moved, Present} {
 		cfg, notes := r.config(r.b)
@@ -36,7 +38,9 @@ func TestDigestIsOfWhatS3Holds(t *testing.T) {
 			sum := sha256.Sum256(all[name])
 			crc := s3backend.NewCRC64NVME()
 			crc.Write(all[name])
-			wanted := Version{ETag: r.b.Object("Delivery/" + name + "/" + name).ETag, SHA256: hex.EncodeToString(sum[:]), CRC64NVME: base64.StdEncoding.EncodeToString(crc.Sum(nil))}
+			wanted := Version{ETag: r.b.Object("Delivery/" + name + "/" + name).ETag,
+				SHA256:    hex.EncodeToString(sum[:]),
+				CRC64NVME: base64.StdEncoding.EncodeToString(crc.Sum(nil))}
 			if res.Outcome != want || res.Version == nil || *res.Version != wanted {
 				t.Errorf("%s: %v, %+v, want %v, %+v", name, res.Outcome, res.Version, want, wanted)
 			}
@@ -52,7 +56,8 @@ func TestDigestIsOfWhatS3Holds(t *testing.T) {
 func TestDigestNoticesChanges(t *testing.T) {
 	data := []byte("one two three")
 	part := func(n int32, b string) s3backend.Part {
-		return s3backend.Part{Number: n, Size: int64(len(b)), CRC32: s3backend.FormatCRC32(crc32.ChecksumIEEE([]byte(b)))}
+		return s3backend.Part{Number: n, Size: int64(len(b)),
+			CRC32: s3backend.FormatCRC32(crc32.ChecksumIEEE([]byte(b)))}
 	}
 	for _, tt := range []struct {
 		name  string
@@ -67,7 +72,8 @@ func TestDigestNoticesChanges(t *testing.T) {
 		for _, p := range tt.parts {
 			parts[p.Number] = p
 		}
-		if _, err := digestParts(t.Context(), bytes.NewReader(data), int64(len(data)), parts); !errors.Is(err, tt.err) {
+		if _, err := digestParts(t.Context(), bytes.NewReader(data), int64(len(data)),
+			parts); !errors.Is(err, tt.err) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.err)
 		}
 	}
@@ -102,7 +108,8 @@ func TestGetVersions(t *testing.T) {
 			t.Errorf("%+v, error %v; told %+v", total, err, r.told)
 		}
 		for _, res := range r.told {
-			if want := map[string]error{bad.Key: refused, old.Key: s3backend.Stale}[res.Key]; !errors.Is(res.Err, want) {
+			if want := map[string]error{bad.Key: refused,
+				old.Key: s3backend.Stale}[res.Key]; !errors.Is(res.Err, want) {
 				t.Errorf("%s: %v, want %v", res.Key, res.Err, want)
 			}
 		}
@@ -115,7 +122,8 @@ func TestGetVersions(t *testing.T) {
 	r.file("a/bad", []byte("bad!"))
 	cfg, notes := r.config(r.b)
 	defer notes.Close()
-	if total, err := GetVersions(t.Context(), cfg, []Wanted{{bad, "a/bad", check}}, r.dir); err != nil || total.Failed != 1 {
+	if total, err := GetVersions(t.Context(), cfg, []Wanted{{bad, "a/bad", check}},
+		r.dir); err != nil || total.Failed != 1 {
 		t.Errorf("%+v, error %v", total, err)
 	}
 }

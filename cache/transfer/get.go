@@ -123,7 +123,8 @@ func (g *get) directory(ctx context.Context, dir, prefix string) error {
 		}
 		reached := l.take(page, prefix)
 		if g.kept > mostKept {
-			return fmt.Errorf("%w: more than %d directories in %q", meta.ErrTooMany, len(l.below), prefix)
+			return fmt.Errorf("%w: more than %d directories in %q",
+				meta.ErrTooMany, len(l.below), prefix)
 		}
 		if err := g.fetchListed(ctx, dir, &l, reached); err != nil {
 			return err
@@ -355,7 +356,8 @@ func conflictTime(obj s3backend.Object) time.Time {
 // conflictName is the name beside a local file, as a mount names a conflict copy.
 func conflictName(name string, at time.Time) string {
 	all, _ := privatename.New(nil)
-	return path.Base(outbox.ConflictKey("dir/"+name, "", at, all, func(elem string) string { return elem }))
+	return path.Base(outbox.ConflictKey("dir/"+name, "", at,
+		all, func(elem string) string { return elem }))
 }
 
 // found is what has a name in the directory.
@@ -366,7 +368,8 @@ type found struct {
 }
 
 // compare looks at what has a name.
-func (g *get) compare(ctx context.Context, dir *os.Root, name string, obj s3backend.Object, before version, remembered bool) (found, error) {
+func (g *get) compare(ctx context.Context, dir *os.Root, name string, obj s3backend.Object,
+	before version, remembered bool) (found, error) {
 	st, err := dir.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -55,7 +55,8 @@ func (g *get) these(ctx context.Context, all []Wanted) error {
 			g.tell(Result{Outcome: Failed, Path: g.path(r.dir), Key: w.Object.Key, Err: plain(err)})
 			continue
 		}
-		if err := g.start(ctx, r.obj.Size, func(ctx context.Context) Result { return g.one(ctx, r) }); err != nil {
+		if err := g.start(ctx, r.obj.Size,
+			func(ctx context.Context) Result { return g.one(ctx, r) }); err != nil {
 			return err
 		}
 	}

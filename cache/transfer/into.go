@@ -46,7 +46,8 @@ const resumable = 16 << 20
 // fetch downloads a version to a temporary file in the directory and gives it a name that
 // nothing has, or that the file over has. The error is fs.ErrExist if something else has it;
 // then the temporary file stays for another name.
-func (g *get) fetch(ctx context.Context, dir *os.Root, r remote, name string, over os.FileInfo) error {
+func (g *get) fetch(ctx context.Context, dir *os.Root, r remote,
+	name string, over os.FileInfo) error {
 	p, err := openPartial(dir, r.obj)
 	if err != nil {
 		return err
@@ -200,7 +201,8 @@ func (p *partial) readNotes() {
 	scan := bufio.NewScanner(p.notes)
 	for scan.Scan() {
 		var x extent.Range
-		if json.Unmarshal(scan.Bytes(), &x) != nil || x.Off < 0 || x.End <= x.Off || x.End > p.obj.Size {
+		if json.Unmarshal(scan.Bytes(), &x) != nil || x.Off < 0 ||
+			x.End <= x.Off || x.End > p.obj.Size {
 			break // torn: what was noted before holds
 		}
 		p.written.Add(x.Off, x.End)

@@ -15,7 +15,8 @@ var errLocked = errors.New("another process has it")
 // openLocked opens a file for this process alone, until it is closed. open opens it, or
 // makes it; lstat finds what has its name. Whoever had the lock before may have renamed or
 // removed the file, or given it a second name: then it is opened anew.
-func openLocked(open func() (*os.File, error), lstat func() (os.FileInfo, error)) (*os.File, error) {
+func openLocked(open func() (*os.File, error),
+	lstat func() (os.FileInfo, error)) (*os.File, error) {
 	for range 10 {
 		f, err := open()
 		if err != nil {
@@ -36,7 +37,8 @@ func openLocked(open func() (*os.File, error), lstat func() (os.FileInfo, error)
 // lockNamed locks an open file for this process alone, until it is closed, and reports whether it
 // still has its name, of which lstat finds what has it. The error is errLocked if another process
 // has the lock.
-func lockNamed(f *os.File, lstat func() (os.FileInfo, error)) (mine os.FileInfo, named bool, err error) {
+func lockNamed(f *os.File,
+	lstat func() (os.FileInfo, error)) (mine os.FileInfo, named bool, err error) {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil, false, errLocked
 	}

@@ -97,7 +97,8 @@ func (a *ahead) of(key string) func(context.Context, Bucket) (held, error) {
 // Current returns what S3 holds under keys, by their key; a key that it does not hold is
 // missing. Keys of one directory are listed together. Of the keys for which the policy grants
 // neither get nor list, unknown is the number.
-func Current(ctx context.Context, b Bucket, keys []string) (found map[string]s3backend.Object, unknown int, err error) {
+func Current(ctx context.Context, b Bucket,
+	keys []string) (found map[string]s3backend.Object, unknown int, err error) {
 	found = map[string]s3backend.Object{}
 	var mu sync.Mutex // guards found and unknown
 	group, gctx := errgroup.WithContext(ctx)
@@ -108,7 +109,8 @@ func Current(ctx context.Context, b Bucket, keys []string) (found map[string]s3b
 	})
 	for len(keys) > 0 && gctx.Err() == nil {
 		var files []local
-		for len(keys) > 0 && (len(files) == 0 || directoryOf(keys[0]) == directoryOf(files[0].key)) {
+		for len(keys) > 0 &&
+			(len(files) == 0 || directoryOf(keys[0]) == directoryOf(files[0].key)) {
 			files = append(files, local{key: keys[0]})
 			keys = keys[1:]
 		}

@@ -291,8 +291,8 @@ func (u *uploadNote) close(keep bool) {
 	_ = u.file.Close()
 }
 
-// unchangedSince reports whether the file is as it was when v was remembered: where neither the ETag
-// nor a checksum can, as with encryption keys of KMS.
+// unchangedSince reports whether the file is as it was when v was remembered: where neither the
+// ETag nor a checksum can, as with encryption keys of KMS.
 func (v version) unchangedSince(st os.FileInfo) bool {
 	return v.Stamp != "" && v.Stamp == filestamp.Of(st)
 }

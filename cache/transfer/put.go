@@ -24,7 +24,8 @@ var (
 	errTwice      = errors.New("another file was named that would have the same key")
 	errFlapping   = errors.New("the other party changes the object faster than it can be looked at")
 	errNotThere   = errors.New("the bucket does not hold this version of it")
-	errDiffers    = errors.New("its name has another version in the bucket, which this machine has not put")
+	errDiffers    = errors.New(
+		"its name has another version in the bucket, which this machine has not put")
 )
 
 // Put delivers files, and directories with all that is in them, into a folder of the
@@ -113,7 +114,8 @@ func (p *put) all(ctx context.Context, sources []Source) error {
 		files = append(files, local{path, key, st.Size(), true})
 	}
 	// Files that are named one by one may be of several directories.
-	slices.SortStableFunc(files, func(a, b local) int { return strings.Compare(directoryOf(a.key), directoryOf(b.key)) })
+	slices.SortStableFunc(files,
+		func(a, b local) int { return strings.Compare(directoryOf(a.key), directoryOf(b.key)) })
 	for len(files) > 0 {
 		n := 1
 		for n < len(files) && directoryOf(files[n].key) == directoryOf(files[0].key) {
@@ -214,7 +216,8 @@ func (p *put) batch(ctx context.Context, files []local) error {
 	}
 	for _, f := range files {
 		look := known.of(f.key)
-		if err := p.start(ctx, f.size, func(ctx context.Context) Result { return p.one(ctx, f, look) }); err != nil {
+		if err := p.start(ctx,
+			f.size, func(ctx context.Context) Result { return p.one(ctx, f, look) }); err != nil {
 			return err
 		}
 	}

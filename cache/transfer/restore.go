@@ -21,7 +21,8 @@ import (
 type VersionBucket interface {
 	Bucket
 	HeadVersion(ctx context.Context, obj s3backend.Object) (s3backend.Object, error)
-	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error)
+	Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header,
+		cond s3backend.Condition) (s3backend.Object, error)
 	CopiesVersions(ctx context.Context) bool
 	VersionTagging(ctx context.Context, obj s3backend.Object) (string, error)
 }
@@ -31,11 +32,12 @@ var _ VersionBucket = (*s3backend.Client)(nil)
 // ErrNotKnown is the error of a Restore of which it is not known whether S3 has carried it out.
 var ErrNotKnown = errors.New("whether it was restored is not known: the answer of S3 was lost")
 
-// Restore makes an earlier version the one that its key holds: a new version with the same bytes and
-// metadata. now is what the key holds, the zero value for nothing: the error is s3backend.Stale if
-// it holds something else by then. A server that is known to copy versions does so. For another, the
-// version is fetched to a file without a name in dir, and sent as Put sends files.
-func Restore(ctx context.Context, cfg Config, b VersionBucket, wanted, now s3backend.Object, dir string) (s3backend.Object, error) {
+// Restore makes an earlier version the one that its key holds: a new version with the same bytes
+// and metadata. now is what the key holds, the zero value for nothing: the error is s3backend.Stale
+// if it holds something else by then. A server that is known to copy versions does so. For another,
+// the version is fetched to a file without a name in dir, and sent as Put sends files.
+func Restore(ctx context.Context, cfg Config, b VersionBucket, wanted, now s3backend.Object,
+	dir string) (s3backend.Object, error) {
 	old, err := b.HeadVersion(ctx, wanted)
 	if err != nil {
 		return s3backend.Object{}, err
@@ -61,7 +63,8 @@ func Restore(ctx context.Context, cfg Config, b VersionBucket, wanted, now s3bac
 }
 
 // resend fetches a version and puts it.
-func resend(ctx context.Context, b VersionBucket, old s3backend.Object, h *s3backend.Header, cond s3backend.Condition, dir string) (s3backend.Object, error) {
+func resend(ctx context.Context, b VersionBucket, old s3backend.Object, h *s3backend.Header,
+	cond s3backend.Condition, dir string) (s3backend.Object, error) {
 	var none s3backend.Object
 	if h.TagCount > 0 {
 		var err error
@@ -120,14 +123,16 @@ func (w *diskWriter) failed() error {
 	return w.err
 }
 
-// settle finds out whether a request was carried out that had the header h and failed with err. That
-// is known if the key holds its object, or still what was to be replaced.
-func settle(ctx context.Context, b VersionBucket, key string, h *s3backend.Header, now s3backend.Object, err error) (s3backend.Object, error) {
+// settle finds out whether a request was carried out that had the header h and failed with err.
+// That is known if the key holds its object, or still what was to be replaced.
+func settle(ctx context.Context, b VersionBucket, key string, h *s3backend.Header,
+	now s3backend.Object, err error) (s3backend.Object, error) {
 	held, asked := s3backend.HeadOrList(context.WithoutCancel(ctx), b, key)
 	switch {
 	case asked == nil && outbox.SameCommit(held.Header, h):
 		return held, nil
-	case asked == nil && held.ETag == now.ETag, errors.Is(asked, s3backend.NotExist) && now.ETag == "":
+	case asked == nil && held.ETag == now.ETag,
+		errors.Is(asked, s3backend.NotExist) && now.ETag == "":
 		return s3backend.Object{}, err
 	}
 	return s3backend.Object{}, fmt.Errorf("%w: %w", ErrNotKnown, err)

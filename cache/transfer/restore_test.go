@@ -27,16 +27,21 @@ type versionBucket struct {
 
 func (b *versionBucket) CopiesVersions(context.Context) bool { return b.copies }
 
-func (b *versionBucket) Copy(ctx context.Context, src s3backend.Object, key string, h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
-	return b.around(buckettest.Copy, func() (s3backend.Object, error) { return b.Bucket.Copy(ctx, src, key, h, cond) })
+func (b *versionBucket) Copy(ctx context.Context, src s3backend.Object, key string,
+	h *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+	return b.around(buckettest.Copy,
+		func() (s3backend.Object, error) { return b.Bucket.Copy(ctx, src, key, h, cond) })
 }
 
-func (b *versionBucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error) {
-	return b.around(buckettest.Complete, func() (s3backend.Object, error) { return b.Bucket.Complete(ctx, up, parts, size, cond) })
+func (b *versionBucket) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (s3backend.Object, error) {
+	return b.around(buckettest.Complete,
+		func() (s3backend.Object, error) { return b.Bucket.Complete(ctx, up, parts, size, cond) })
 }
 
-// TestRestore brings back each of a file's versions, by a copy and by get and put, of each size, over
-// a version and over nothing. The other party changes the file meanwhile, or the answer is lost.
+// TestRestore brings back each of a file's versions, by a copy and by get and put, of each size,
+// over a version and over nothing. The other party changes the file meanwhile, or the answer is
+// lost.
 func TestRestore(t *testing.T) {
 	const key = "Delivery/q3.csv"
 	rapid.Check(t, func(rt *rapid.T) {
@@ -47,7 +52,8 @@ func TestRestore(t *testing.T) {
 			contents[2] = bytes.Repeat([]byte{'x'}, s3backend.WholePart+1)
 		}
 		n := rapid.IntRange(1, len(contents)).Draw(rt, "versions")
-		header := &s3backend.Header{ContentType: "text/csv", CacheControl: "no-cache", User: map[string]string{"s3share-commit": "first", "theirs": "kept"}}
+		header := &s3backend.Header{ContentType: "text/csv", CacheControl: "no-cache",
+			User: map[string]string{"s3share-commit": "first", "theirs": "kept"}}
 		for _, data := range contents[:n] {
 			bucket.Store(key, data, header)
 		}
@@ -67,7 +73,8 @@ func TestRestore(t *testing.T) {
 				old = all[i].Object
 			}
 		}
-		want := rapid.SampledFrom([]string{"done", "changed", "lost", "lost, not done", "lost, then changed"}).Draw(rt, "what happens")
+		want := rapid.SampledFrom([]string{"done", "changed", "lost", "lost, not done",
+			"lost, then changed"}).Draw(rt, "what happens")
 		b := &versionBucket{Bucket: bucket, copies: rapid.Bool().Draw(rt, "copies")}
 		lost := &s3backend.Error{Op: "X", Kind: s3backend.Other, Lost: true}
 		b.around = func(_ string, send func() (s3backend.Object, error)) (s3backend.Object, error) {
@@ -104,13 +111,16 @@ func TestRestore(t *testing.T) {
 		switch want {
 		case "done", "lost":
 			obj := bucket.Object(key)
-			if err != nil || !bytes.Equal(held, wanted.Bytes()) || got.ETag != obj.ETag || got.Size != old.Size || got.Key != key {
-				rt.Fatalf("Restore of %d bytes = %+v, %v; the key holds %d bytes, %+v", old.Size, got, err, len(held), obj)
+			if err != nil || !bytes.Equal(held, wanted.Bytes()) || got.ETag != obj.ETag ||
+				got.Size != old.Size || got.Key != key {
+				rt.Fatalf("Restore of %d bytes = %+v, %v; the key holds %d bytes, %+v",
+					old.Size, got, err, len(held), obj)
 			}
 			commit := obj.Header.User["s3share-commit"]
 			user := maps.Clone(header.User)
 			user["s3share-commit"] = commit
-			if commit == "first" || commit == "" || !maps.Equal(obj.Header.User, user) || obj.Header.ContentType != "text/csv" || obj.Header.CacheControl != "no-cache" {
+			if commit == "first" || commit == "" || !maps.Equal(obj.Header.User, user) ||
+				obj.Header.ContentType != "text/csv" || obj.Header.CacheControl != "no-cache" {
 				rt.Errorf("it has the header %+v", obj.Header)
 			}
 			if !notes.Made(got) {
@@ -118,7 +128,8 @@ func TestRestore(t *testing.T) {
 			}
 		case "changed":
 			if !errors.Is(err, s3backend.Stale) || string(held) != "theirs" {
-				rt.Errorf("Restore of what the other party has changed: %v, and the key holds %q", err, held)
+				rt.Errorf("Restore of what the other party has changed: %v, and the key holds %q",
+					err, held)
 			}
 		case "lost, not done":
 			if err == nil || errors.Is(err, ErrNotKnown) || len(after) != len(before) {
@@ -126,7 +137,9 @@ func TestRestore(t *testing.T) {
 			}
 		default:
 			if !errors.Is(err, ErrNotKnown) || string(held) != "theirs" {
-				rt.Errorf("Restore whose answer was lost and that was replaced: %v, and the key holds %q", err, held)
+				rt.Errorf(
+					"Restore whose answer was lost and that was replaced: %v, and the key holds %q",
+					err, held)
 			}
 		}
 		if bucket.Uploads() != 0 && want != "lost, not done" {
@@ -178,7 +191,8 @@ func TestVersionFileName(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.StringMatching(`[aü.]{1,300}`).Draw(rt, "name")
 		got := VersionFileName(name, "3sL4kqtJ")
-		if len(got) > unix.NAME_MAX || !strings.Contains(got, "(version 3sL4kqtJ)") || !utf8.ValidString(got) {
+		if len(got) > unix.NAME_MAX || !strings.Contains(got, "(version 3sL4kqtJ)") ||
+			!utf8.ValidString(got) {
 			rt.Errorf("VersionFileName(%q) = %q", name, got)
 		}
 	})

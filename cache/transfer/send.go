@@ -17,7 +17,8 @@ import (
 )
 
 // one delivers one file.
-func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucket) (held, error)) Result {
+func (p *put) one(ctx context.Context, f local,
+	look func(context.Context, Bucket) (held, error)) Result {
 	res := Result{Path: f.path, Key: f.key, Size: f.size}
 	failed := func(err error) Result {
 		res.Outcome, res.Err = Failed, err
@@ -59,10 +60,12 @@ func (p *put) one(ctx context.Context, f local, look func(context.Context, Bucke
 
 // tryAgain puts the file, over or beside what S3 holds. As long as that changes meanwhile, it tries
 // again.
-func (s *sending) tryAgain(ctx context.Context, now held) (outcome Outcome, beside string, err error) {
+func (s *sending) tryAgain(ctx context.Context,
+	now held) (outcome Outcome, beside string, err error) {
 	for range 4 { // each turn that does not return has learnt what S3 holds
 		outcome, beside, err = s.try(ctx, now)
-		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) && !s3backend.Ambiguous(err) {
+		if !errors.Is(err, s3backend.Stale) && !errors.Is(err, s3backend.NotExist) &&
+			!s3backend.Ambiguous(err) {
 			break
 		}
 		var asked error
@@ -173,7 +176,8 @@ func (s *sending) try(ctx context.Context, now held) (Outcome, string, error) {
 		if err != nil {
 			return 0, "", err
 		}
-		same = same || remembered && ours.Beside == "" && ours.ETag == now.obj.ETag && ours.unchangedSince(s.src.stat)
+		same = same || remembered && ours.Beside == "" && ours.ETag == now.obj.ETag &&
+			ours.unchangedSince(s.src.stat)
 		if same {
 			s.p.Meter.Moved.Add(s.src.size)
 			s.holds, s.digest = now.obj, nil
@@ -215,7 +219,8 @@ func (s *sending) known(ctx context.Context, now held) (ours version, remembered
 
 // overUnseen replaces what may not be looked at, if that is what was put last; else the file goes
 // beside it.
-func (s *sending) overUnseen(ctx context.Context, ours version, remembered bool) (Outcome, string, error) {
+func (s *sending) overUnseen(ctx context.Context, ours version,
+	remembered bool) (Outcome, string, error) {
 	same := false
 	if remembered && ours.Beside == "" {
 		var err error
@@ -264,7 +269,8 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 			return 0, "", err
 		}
 		if same {
-			s.holds = s3backend.Object{Key: string(before.Beside), Size: s.src.size, ETag: before.ETag}
+			s.holds = s3backend.Object{Key: string(before.Beside),
+				Size: s.src.size, ETag: before.ETag}
 			return Conflict, string(before.Beside), nil
 		}
 	}
@@ -275,7 +281,8 @@ func (s *sending) beside(ctx context.Context, before version) (Outcome, string, 
 			continue // two conflicts in one millisecond
 		}
 		if s3backend.Ambiguous(err) {
-			if there, asked := holds(ctx, s.p.Bucket, key); asked == nil && outbox.SameCommit(there.obj.Header, s.header) {
+			if there, asked := holds(ctx, s.p.Bucket, key); asked == nil &&
+				outbox.SameCommit(there.obj.Header, s.header) {
 				obj, err = there.obj, nil
 			}
 		}
@@ -298,11 +305,13 @@ func (s *sending) sameAs(ctx context.Context, v version) (bool, error) {
 
 // remember notes that the file is obj, at its key or beside it.
 func (s *sending) remember(obj s3backend.Object, beside string) {
-	s.p.Notes.remember(s.key, version{ETag: obj.ETag, Stamp: filestamp.Of(s.src.stat), Beside: jsonbytes.String(beside)})
+	s.p.Notes.remember(s.key,
+		version{ETag: obj.ETag, Stamp: filestamp.Of(s.src.stat), Beside: jsonbytes.String(beside)})
 }
 
 // send makes the file the object at key.
-func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition) (s3backend.Object, error) {
+func (s *sending) send(ctx context.Context,
+	key string, cond s3backend.Condition) (s3backend.Object, error) {
 	if s.p.PresentOnly {
 		return s3backend.Object{}, errNotThere
 	}
@@ -314,7 +323,8 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 	}
 	if w.Size > s3backend.WholePart {
 		head, parts := s.note.read()
-		if string(head.Key) == key && head.Size == w.Size && head.Mtime == s.src.mtime.UnixNano() && head.Header != nil {
+		if string(head.Key) == key && head.Size == w.Size &&
+			head.Mtime == s.src.mtime.UnixNano() && head.Header != nil {
 			w.Begun, w.BegunParts, w.Header = head.Upload, parts, head.Header
 		} else if head.Upload.ID != "" {
 			// The upload is of other content. If Abort fails, a lifecycle rule ends it.
@@ -328,7 +338,8 @@ func (s *sending) send(ctx context.Context, key string, cond s3backend.Condition
 		w.Begin = func(up s3backend.Upload) error {
 			s.begun = up
 			had = nil
-			return s.note.begin(uploadHead{Key: jsonbytes.String(key), Size: w.Size, Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
+			return s.note.begin(uploadHead{Key: jsonbytes.String(key), Size: w.Size,
+				Mtime: s.src.mtime.UnixNano(), Header: w.Header, Upload: up})
 		}
 		w.Sent = func(part s3backend.Part) {
 			if !had[part.Number] {

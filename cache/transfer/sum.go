@@ -16,7 +16,8 @@ import (
 // sameBytes reports whether a file of this size holds what obj does, as far as the ETag or a
 // checksum of S3 proves it. Anything else is taken for a difference: with an encryption key
 // of KMS an ETag says nothing, and S3 keeps no checksum of what some tools have uploaded.
-func sameBytes(ctx context.Context, b Bucket, file io.ReaderAt, size int64, obj s3backend.Object) (bool, error) {
+func sameBytes(ctx context.Context, b Bucket, file io.ReaderAt,
+	size int64, obj s3backend.Object) (bool, error) {
 	if size != obj.Size || obj.ETag == "" {
 		return false, nil
 	}
@@ -137,10 +138,11 @@ func (h *partsHash) etag(n int64) string {
 	return fmt.Sprintf("%x-%d", h.all.Sum(nil), n)
 }
 
-// ReadAll writes the first size bytes of a file to w, until ctx ends. It is an error if the file has
-// fewer.
+// ReadAll writes the first size bytes of a file to w, until ctx ends. It is an error if the file
+// has fewer.
 func ReadAll(ctx context.Context, w io.Writer, file io.ReaderAt, size int64) error {
-	n, err := io.CopyBuffer(w, &untilDone{ctx, io.NewSectionReader(file, 0, size)}, make([]byte, 256<<10))
+	n, err := io.CopyBuffer(w,
+		&untilDone{ctx, io.NewSectionReader(file, 0, size)}, make([]byte, 256<<10))
 	if err == nil && n != size {
 		return errChanged
 	}

@@ -51,7 +51,8 @@ func (r *rig) config(b Bucket) (Config, *Notes) {
 		r.Fatal(err)
 	}
 	r.told = nil
-	return Config{Bucket: b, Notes: n, Who: "ann", Tell: func(res Result) { r.told = append(r.told, res) }}, n
+	return Config{Bucket: b, Notes: n, Who: "ann",
+		Tell: func(res Result) { r.told = append(r.told, res) }}, n
 }
 
 func (r *rig) put(b Bucket, paths ...string) Total {
@@ -144,7 +145,8 @@ func TestPutAgainMovesOnlyWhatIsMissing(t *testing.T) {
 	large := content(s3backend.WholePart*2 + 5)
 	paths := []string{r.file("large", large)}
 	for i := range 20 {
-		paths = append(paths, r.file(fmt.Sprintf("small%02d", i), []byte(fmt.Sprint("content ", i))))
+		paths = append(paths,
+			r.file(fmt.Sprintf("small%02d", i), []byte(fmt.Sprint("content ", i))))
 	}
 	paths = append(paths, r.file("empty", nil))
 	bytes := int64(len(large)) + 10*9 + 10*10
@@ -230,7 +232,8 @@ func TestPutGoesOnWithItsParts(t *testing.T) {
 		down := &hooked{Bucket: r.b, fail: func(op string) error {
 			if op == buckettest.UploadPart {
 				if sent++; sent > 2 {
-					return &s3backend.Error{Op: op, Kind: s3backend.Other, Err: errors.New("the network is gone")}
+					return &s3backend.Error{Op: op, Kind: s3backend.Other,
+						Err: errors.New("the network is gone")}
 				}
 			}
 			return nil
@@ -254,7 +257,8 @@ func TestPutGoesOnWithItsParts(t *testing.T) {
 		r.wantObject("Delivery/f", data)
 		again := r.b.Count(buckettest.UploadPart)
 		if !change && again != 5-before || change && again != 5 {
-			t.Errorf("changed %v: %d parts went up after %d, want the rest of 5", change, again, before)
+			t.Errorf("changed %v: %d parts went up after %d, want the rest of 5",
+				change, again, before)
 		}
 		if n := r.b.Uploads(); n != 0 {
 			t.Errorf("%d uploads are left", n)
@@ -282,7 +286,8 @@ func TestPutOfAFileThatChanges(t *testing.T) {
 			if got.Failed != 1 && got.Files != 1 { // the look comes before the file is read
 				t.Errorf("%d to %d bytes: %+v", n, to, got)
 			}
-			if data, ok := r.b.Data("Delivery/f"); ok && !buckettest.Equal(data, content(to)[:to]) && !buckettest.Equal(data, content(n)) {
+			if data, ok := r.b.Data("Delivery/f"); ok &&
+				!buckettest.Equal(data, content(to)[:to]) && !buckettest.Equal(data, content(n)) {
 				t.Errorf("%d to %d bytes: a mix was delivered", n, to)
 			}
 			if n := r.b.Uploads(); n != 0 {
@@ -324,8 +329,8 @@ func TestPutOfAFileThatHidesAChange(t *testing.T) {
 	}
 }
 
-// TestPutOfFilesWithoutASize puts each file of /proc/self that has bytes though its size is 0. It is
-// refused: only the bytes up to the size would be delivered, which are none.
+// TestPutOfFilesWithoutASize puts each file of /proc/self that has bytes though its size is 0. It
+// is refused: only the bytes up to the size would be delivered, which are none.
 func TestPutOfFilesWithoutASize(t *testing.T) {
 	entries, err := os.ReadDir("/proc/self")
 	if err != nil {
@@ -372,10 +377,12 @@ func TestPutADirectory(t *testing.T) {
 	bad := r.file("photos/caf\xe9", []byte("no UTF-8"))
 	got := r.put(r.b, filepath.Join(r.dir, "photos"))
 	r.want("a directory", got, Total{Files: 3, Bytes: 9, Skipped: 2, Failed: 1})
-	if want := []string{"Delivery/photos/2026/b.jpg", "Delivery/photos/50␛", "Delivery/photos/a.jpg"}; !slices.Equal(r.b.Keys(), want) {
+	if want := []string{"Delivery/photos/2026/b.jpg", "Delivery/photos/50␛",
+		"Delivery/photos/a.jpg"}; !slices.Equal(r.b.Keys(), want) {
 		t.Errorf("keys %q, want %q", r.b.Keys(), want)
 	}
-	if i := slices.IndexFunc(r.told, func(res Result) bool { return res.Path == bad }); i < 0 || !errors.Is(r.told[i].Err, cache.ErrNotUTF8) {
+	if i := slices.IndexFunc(r.told, func(res Result) bool { return res.Path == bad }); i < 0 ||
+		!errors.Is(r.told[i].Err, cache.ErrNotUTF8) {
 		t.Errorf("told %+v", r.told)
 	}
 }
@@ -410,7 +417,8 @@ func TestPutIntoADropbox(t *testing.T) {
 // known of the version before: the next one replaces that, and not the other party's.
 func TestFailedPutIntoADropbox(t *testing.T) {
 	for _, kind := range []s3backend.Kind{
-		s3backend.Refused, s3backend.NoBucket, s3backend.BadLogin, s3backend.Archived, s3backend.TooLarge,
+		s3backend.Refused, s3backend.NoBucket, s3backend.BadLogin,
+		s3backend.Archived, s3backend.TooLarge,
 	} {
 		r := newRig(t)
 		path := r.file("f", []byte("one"))
@@ -428,7 +436,8 @@ func TestFailedPutIntoADropbox(t *testing.T) {
 		r.file("f", []byte("two"))
 		fails = true
 		cfg, notes := r.config(blind)
-		if total, err := Put(t.Context(), cfg, []string{path}, "Delivery"); err == nil && total.Failed != 1 {
+		if total, err := Put(t.Context(), cfg, []string{path}, "Delivery"); err == nil &&
+			total.Failed != 1 {
 			t.Errorf("%v: %+v, want it failed", kind, total)
 		}
 		notes.Close()
@@ -453,11 +462,13 @@ func TestPutOfALostReply(t *testing.T) {
 		b := &hooked{Bucket: r.b, after: func(op string, err error) error {
 			if (op == buckettest.Put || op == buckettest.Complete) && !lost {
 				lost = true
-				return &s3backend.Error{Op: op, Kind: s3backend.Other, Err: errors.New("connection reset")}
+				return &s3backend.Error{Op: op, Kind: s3backend.Other,
+					Err: errors.New("connection reset")}
 			}
 			return err
 		}}
-		if got := r.put(b, path); got.Files+got.Present != 1 || got.Conflicts != 0 || len(r.b.Keys()) != 1 {
+		if got := r.put(b, path); got.Files+got.Present != 1 ||
+			got.Conflicts != 0 || len(r.b.Keys()) != 1 {
 			t.Errorf("%d bytes: %+v, keys %q", n, got, r.b.Keys())
 		}
 		if n := r.b.Uploads(); n != 0 {
@@ -490,7 +501,8 @@ func TestPutEndedBeforeItNotedItsVersion(t *testing.T) {
 							r.wantObject(fmt.Sprint("Delivery/", i), content(n+version))
 						}
 						if keys := r.b.Keys(); len(keys) != files {
-							t.Errorf("%d files of %d bytes, one before %v, changed %v, %s: the keys are %q", files, n, before, changed, what, keys)
+							t.Errorf(
+								"%d files of %d bytes, one before %v, changed %v, %s: the keys are %q", files, n, before, changed, what, keys)
 						}
 					}
 					if write(0); before {
@@ -587,7 +599,8 @@ func TestGetOfASwappedObject(t *testing.T) {
 			if stop {
 				b.fail = func(op string) error {
 					if op == buckettest.Get && gets >= 4 {
-						return &s3backend.Error{Op: op, Kind: s3backend.Other, Err: errors.New("the network is gone")}
+						return &s3backend.Error{Op: op, Kind: s3backend.Other,
+							Err: errors.New("the network is gone")}
 					}
 					return nil
 				}
@@ -613,7 +626,8 @@ func TestGetGoesOn(t *testing.T) {
 	down := &hooked{Bucket: r.b, fail: func(op string) error {
 		if op == buckettest.Get {
 			if gets++; gets > 3 {
-				return &s3backend.Error{Op: op, Kind: s3backend.Other, Err: errors.New("the network is gone")}
+				return &s3backend.Error{Op: op, Kind: s3backend.Other,
+					Err: errors.New("the network is gone")}
 			}
 		}
 		return nil
@@ -631,7 +645,8 @@ func TestGetGoesOn(t *testing.T) {
 	}
 	first := fetched()
 	for _, name := range r.names() {
-		if st, err := os.Stat(filepath.Join(r.dir, name)); err != nil || st.Mode().Perm() != 0o600 || !strings.HasSuffix(name, ".part") {
+		if st, err := os.Stat(filepath.Join(r.dir, name)); err != nil ||
+			st.Mode().Perm() != 0o600 || !strings.HasSuffix(name, ".part") {
 			t.Errorf("%s is left with mode %v", name, st.Mode())
 		}
 	}
@@ -651,7 +666,8 @@ func TestGetGoesOn(t *testing.T) {
 // TestGetStaysInside: whatever keys a bucket has, nothing is made outside of the directory,
 // and each object has a name of its own.
 func TestGetStaysInside(t *testing.T) {
-	elems := []string{"a", "..", ".", "", "a\nb", "\x01", "␛", "␛2E", "con", "~", "-rf", "a␛", strings.Repeat("x", 300), "caf\xe9", "é"}
+	elems := []string{"a", "..", ".", "", "a\nb", "\x01", "␛", "␛2E", "con", "~",
+		"-rf", "a␛", strings.Repeat("x", 300), "caf\xe9", "é"}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 30 {
 		r := newRig(t)
@@ -715,7 +731,8 @@ type endless struct {
 func (e *endless) List(_ context.Context, in s3backend.ListInput) (page s3backend.Page, err error) {
 	e.pages++
 	for i := range 1000 {
-		page.Prefixes = append(page.Prefixes, fmt.Sprintf("%s%012d%s/", in.Prefix, 1000*e.pages+i, strings.Repeat("x", 900)))
+		page.Prefixes = append(page.Prefixes,
+			fmt.Sprintf("%s%012d%s/", in.Prefix, 1000*e.pages+i, strings.Repeat("x", 900)))
 	}
 	page.Next = fmt.Sprint(e.pages)
 	return page, nil
@@ -742,7 +759,8 @@ func TestGetFollowsNoLink(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(r.dir, "real"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, to := range map[string]string{"file": filepath.Join(outside, "kept"), "dir": outside, "inside": "real", "dangling": filepath.Join(outside, "new")} {
+	for name, to := range map[string]string{"file": filepath.Join(outside, "kept"),
+		"dir": outside, "inside": "real", "dangling": filepath.Join(outside, "new")} {
 		if err := os.Symlink(to, filepath.Join(r.dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -866,17 +884,21 @@ func TestMatchesETag(t *testing.T) {
 			rest = rest[m:]
 		}
 		etag := fmt.Sprintf("%x-%d", all.Sum(nil), n)
-		if same, err := matchesETag(t.Context(), bytes.NewReader(data), int64(len(data)), etag); !same || err != nil {
+		if same, err := matchesETag(t.Context(), bytes.NewReader(data), int64(len(data)),
+			etag); !same || err != nil {
 			t.Errorf("parts of %d MiB: %v, %v", part/mib, same, err)
 		}
 		other := slices.Clone(data)
 		other[20*mib]++
-		if same, err := matchesETag(t.Context(), bytes.NewReader(other), int64(len(data)), etag); same || err != nil {
+		if same, err := matchesETag(t.Context(), bytes.NewReader(other), int64(len(data)),
+			etag); same || err != nil {
 			t.Errorf("parts of %d MiB, another file: %v, %v", part/mib, same, err)
 		}
 	}
-	for _, etag := range []string{"", "x", "d41d8cd98f00b204e9800998ecf8427e-0", "d41d8cd98f00b204e9800998ecf8427e-99999999", "d41d8cd98f00b204e9800998ecf8427e-x"} {
-		if same, err := matchesETag(t.Context(), bytes.NewReader(data), int64(len(data)), etag); same || err != nil {
+	for _, etag := range []string{"", "x", "d41d8cd98f00b204e9800998ecf8427e-0",
+		"d41d8cd98f00b204e9800998ecf8427e-99999999", "d41d8cd98f00b204e9800998ecf8427e-x"} {
+		if same, err := matchesETag(t.Context(), bytes.NewReader(data), int64(len(data)),
+			etag); same || err != nil {
 			t.Errorf("ETag %q: %v, %v", etag, same, err)
 		}
 	}
@@ -927,14 +949,16 @@ func (h *hooked) List(ctx context.Context, in s3backend.ListInput) (s3backend.Pa
 	return h.Bucket.List(ctx, in)
 }
 
-func (h *hooked) Get(ctx context.Context, obj s3backend.Object, off, n int64) (io.ReadCloser, error) {
+func (h *hooked) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (io.ReadCloser, error) {
 	if err := h.enter(buckettest.Get); err != nil {
 		return nil, err
 	}
 	return h.Bucket.Get(ctx, obj, off, n)
 }
 
-func (h *hooked) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, head *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
+func (h *hooked) Put(ctx context.Context, key string, body io.ReadSeeker, size int64,
+	head *s3backend.Header, cond s3backend.Condition) (s3backend.Object, error) {
 	if err := h.enter(buckettest.Put); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -942,21 +966,24 @@ func (h *hooked) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 	return obj, h.leave(buckettest.Put, err)
 }
 
-func (h *hooked) CreateUpload(ctx context.Context, key string, head *s3backend.Header) (s3backend.Upload, error) {
+func (h *hooked) CreateUpload(ctx context.Context, key string,
+	head *s3backend.Header) (s3backend.Upload, error) {
 	if err := h.enter(buckettest.CreateUpload); err != nil {
 		return s3backend.Upload{}, err
 	}
 	return h.Bucket.CreateUpload(ctx, key, head)
 }
 
-func (h *hooked) UploadPart(ctx context.Context, up s3backend.Upload, n int32, body io.ReadSeeker, size int64) (s3backend.Part, error) {
+func (h *hooked) UploadPart(ctx context.Context, up s3backend.Upload, n int32, body io.ReadSeeker,
+	size int64) (s3backend.Part, error) {
 	if err := h.enter(buckettest.UploadPart); err != nil {
 		return s3backend.Part{}, err
 	}
 	return h.Bucket.UploadPart(ctx, up, n, body, size)
 }
 
-func (h *hooked) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part, size int64, cond s3backend.Condition) (s3backend.Object, error) {
+func (h *hooked) Complete(ctx context.Context, up s3backend.Upload, parts []s3backend.Part,
+	size int64, cond s3backend.Condition) (s3backend.Object, error) {
 	if err := h.enter(buckettest.Complete); err != nil {
 		return s3backend.Object{}, err
 	}
@@ -967,7 +994,8 @@ func (h *hooked) Complete(ctx context.Context, up s3backend.Upload, parts []s3ba
 // TestMemoryIsBounded: whatever the sizes are, the files in flight fit in 320 MiB.
 func TestMemoryIsBounded(t *testing.T) {
 	const mib = 1 << 20
-	for _, size := range []int64{0, 1, slotSize - 1, slotSize, 5 * mib, s3backend.WholePart, s3backend.WholePart + 1, 5 << 40} {
+	for _, size := range []int64{0, 1, slotSize - 1, slotSize, 5 * mib, s3backend.WholePart,
+		s3backend.WholePart + 1, 5 << 40} {
 		memory := int64(130 * mib) // of parts
 		if size <= s3backend.WholePart {
 			memory = size * 5 / 2 // how io.ReadAll grows

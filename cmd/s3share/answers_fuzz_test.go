@@ -23,7 +23,8 @@ type answering struct {
 
 func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
-		Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Status: http.StatusText(a.status), StatusCode: a.status, Proto: "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r,
 	}, nil
 }
@@ -88,7 +89,8 @@ func FuzzAnswers(f *testing.F) {
 			say(errors.New(a.Error))
 			ui.PrintUndelivered(out, a.Left)
 			ui.PrintUnresolved(out, a.Unresolved)
-			say(errors.New(ui.UndeliveredText("x", a.Left, time.Second) + ui.UndeliveredHint(a.Left, "")))
+			say(errors.New(ui.UndeliveredText("x",
+				a.Left, time.Second) + ui.UndeliveredHint(a.Left, "")))
 			say(printRetried(out, p, a))
 			say(printDelivering(out, p, a))
 		}
@@ -102,7 +104,8 @@ func FuzzAnswers(f *testing.F) {
 		if say(err); err == nil {
 			say(unmountOutcome("/nowhere", last, control.UnmountRequest{}, out))
 		}
-		if bytes.ContainsFunc(printed.Bytes(), func(r rune) bool { return hint.NeedsEscape(r) && r != '\n' && r != '\t' }) {
+		if bytes.ContainsFunc(printed.Bytes(),
+			func(r rune) bool { return hint.NeedsEscape(r) && r != '\n' && r != '\t' }) {
 			t.Fatalf("the answer %q is said as %q", body, printed.String())
 		}
 	})

@@ -20,7 +20,8 @@ import (
 //
 // begin, if it is not nil, is called before the first is asked, and what it returned after the
 // last.
-func askEach(args []string, what string, timeout time.Duration, begin func(context.Context, []control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
+func askEach(args []string, what string, timeout time.Duration, begin func(context.Context,
+	[]control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	places, problem := control.TargetsToAsk(ctx, args)
@@ -38,7 +39,9 @@ func askEach(args []string, what string, timeout time.Duration, begin func(conte
 }
 
 // askPlaces is askEach where it is known whom to ask.
-func askPlaces(ctx context.Context, places []control.Target, what string, timeout time.Duration, begin func(context.Context, []control.Target) (end func()), say func(p control.Target, a control.FileAnswer) error) error {
+func askPlaces(ctx context.Context, places []control.Target, what string, timeout time.Duration,
+	begin func(context.Context, []control.Target) (end func()), say func(p control.Target,
+		a control.FileAnswer) error) error {
 	if begin != nil {
 		defer begin(ctx, places)()
 	}
@@ -78,11 +81,14 @@ func askPlaces(ctx context.Context, places []control.Target, what string, timeou
 }
 
 // askOne asks one daemon, or says what lies in the outbox where there is none.
-func askOne(ctx context.Context, p control.Target, what string, timeout time.Duration) (control.FileAnswer, error) {
+func askOne(ctx context.Context, p control.Target, what string,
+	timeout time.Duration) (control.FileAnswer, error) {
 	if p.Client == nil {
-		return control.FileAnswer{Left: control.Undelivered(p.State.Pending), Unresolved: p.State.Unresolved, File: p.State.File}, nil
+		return control.FileAnswer{Left: control.Undelivered(p.State.Pending),
+			Unresolved: p.State.Unresolved, File: p.State.File}, nil
 	}
-	a, err := p.Client.Ask(ctx, what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
+	a, err := p.Client.Ask(ctx,
+		what, control.FileRequest{Path: jsonbytes.String(p.Path), Timeout: timeout})
 	if err == nil && a.Error != "" {
 		err = errors.New(a.Error)
 	}
@@ -96,4 +102,5 @@ func askOne(ctx context.Context, p control.Target, what string, timeout time.Dur
 var requestVerbs = map[string]string{"/wait": "wait for", "/retry": "retry", "/deliver": "deliver"}
 
 // errNothingMounted says that there is nobody to ask.
-var errNothingMounted = hint.With(errors.New("nothing is mounted"), "s3share recover delivers what an earlier mount has left")
+var errNothingMounted = hint.With(errors.New("nothing is mounted"),
+	"s3share recover delivers what an earlier mount has left")

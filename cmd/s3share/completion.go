@@ -20,42 +20,49 @@ type completeFunc = cobra.CompletionFunc
 // the shell offers files as well.
 func addCompletions(root *cobra.Command) {
 	for name, complete := range map[string]completeFunc{
-		"mount":           firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
-		"unmount":         firstly(mountpoints, cobra.ShellCompDirectiveFilterDirs),
-		"recover":         firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
-		"doctor":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"repair":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"limit":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"pause":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
-		"resume":          firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
-		"login":           firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
-		"status":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"wait":            firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"retry":           firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"watch":           firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"init":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
-		"join":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveFilterDirs),
-		"config list":     firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
+		"mount":   firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
+		"unmount": firstly(mountpoints, cobra.ShellCompDirectiveFilterDirs),
+		"recover": firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
+		"doctor":  firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"repair":  firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"limit":   firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"pause":   firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
+		"resume":  firstly(exchangesAndMounts, cobra.ShellCompDirectiveFilterDirs),
+		"login":   firstly(exchangesAndMounts, cobra.ShellCompDirectiveNoFileComp),
+		"status":  firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"wait":    firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"retry":   firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"watch":   firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"init": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveFilterDirs),
+		"join": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveFilterDirs),
+		"config list": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveNoFileComp),
 		"config show":     firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
 		"config remove":   firstly(exchangeNames, cobra.ShellCompDirectiveNoFileComp),
 		"service install": firstly(exchangeNames, cobra.ShellCompDirectiveFilterDirs),
 		"service remove":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
 		"service status":  firstly(unitNames, cobra.ShellCompDirectiveNoFileComp),
-		"receive":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
-		"log":             firstly(exchangesAndMounts, cobra.ShellCompDirectiveDefault),
-		"receipt":         firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"versions":        firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"restore":         firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"verify":          firstly(mountpoints, cobra.ShellCompDirectiveDefault),
-		"sent":            firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
-		"version":         firstly(func(*cobra.Command) []string { return nil }, cobra.ShellCompDirectiveNoFileComp),
+		"receive": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveNoFileComp),
+		"log":      firstly(exchangesAndMounts, cobra.ShellCompDirectiveDefault),
+		"receipt":  firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"versions": firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"restore":  firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"verify":   firstly(mountpoints, cobra.ShellCompDirectiveDefault),
+		"sent": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveNoFileComp),
+		"version": firstly(func(*cobra.Command) []string { return nil },
+			cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if cmd, _, err := root.Find(strings.Fields(name)); err == nil && cmd != root {
 			cmd.ValidArgsFunction = complete
 		}
 	}
 	list := func(words func(*cobra.Command) []string) completeFunc {
-		return func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return func(cmd *cobra.Command, _ []string,
+			typed string) ([]string, cobra.ShellCompDirective) {
 			return beginning(words(cmd), typed), cobra.ShellCompDirectiveNoFileComp
 		}
 	}
@@ -78,7 +85,8 @@ func addCompletions(root *cobra.Command) {
 
 // firstly offers words for the first argument, and then what the directive says.
 func firstly(words func(*cobra.Command) []string, then cobra.ShellCompDirective) completeFunc {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string,
+		typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, then
 		}
@@ -92,7 +100,8 @@ func firstly(words func(*cobra.Command) []string, then cobra.ShellCompDirective)
 
 // beginning are the words that begin with what is typed.
 func beginning(words []string, typed string) []string {
-	return slices.DeleteFunc(slices.Clone(words), func(w string) bool { return !strings.HasPrefix(w, typed) })
+	return slices.DeleteFunc(slices.Clone(words),
+		func(w string) bool { return !strings.HasPrefix(w, typed) })
 }
 
 // exchangeNames are those of the config file that a command line names.
@@ -137,11 +146,13 @@ func exchangesAndMounts(cmd *cobra.Command) []string {
 }
 
 // completeOptions offers names for the last one of a list of mount options.
-func completeOptions(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+func completeOptions(_ *cobra.Command, _ []string,
+	typed string) ([]string, cobra.ShellCompDirective) {
 	before := typed[:strings.LastIndexByte(typed, ',')+1]
 	var words []string
 	for _, name := range config.OptionForms() {
 		words = append(words, before+name)
 	}
-	return beginning(words, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return beginning(words,
+		typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -15,11 +15,14 @@ var ourMounts = regexp.MustCompile(`(?m)^/.*\n`)
 // 4 is no files, 16 directories alone, 6 no files and no space after the word.
 func TestCompletions(t *testing.T) {
 	dir := testhome.Home(t)
-	testhome.Write(t, dir, ".config/s3share/config.toml", aTeam+"[exchange.other]\nbucket = \"b\"\n")
+	testhome.Write(t, dir, ".config/s3share/config.toml",
+		aTeam+"[exchange.other]\nbucket = \"b\"\n")
 	testhome.Write(t, dir, "my.toml", "[exchange.mine]\nbucket = \"b\"\n")
-	testhome.Write(t, dir, ".aws/config", "[default]\nregion = eu-west-1\n[profile team]\n[sso-session corp]\n")
+	testhome.Write(t, dir, ".aws/config",
+		"[default]\nregion = eu-west-1\n[profile team]\n[sso-session corp]\n")
 	testhome.Write(t, dir, ".aws/credentials", "[ team ]\naws_access_key_id = A\n[ann]\n")
-	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf", "[Service]\nEnvironment=MOUNTPOINT=/t\n")
+	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf",
+		"[Service]\nEnvironment=MOUNTPOINT=/t\n")
 	var all strings.Builder
 	for _, line := range []string{
 		"mount ''", "mount t", "mount team ''", "mount --config my.toml ''", "mount x", "recover ''", "doctor o", "put -e ''", "get -e t", "receive ''", "send -e t", "sent ''",
@@ -34,7 +37,8 @@ func TestCompletions(t *testing.T) {
 		}
 		out, _ := s3share(t, dir, nil, args...)
 		out, _, _ = strings.Cut(out, "Completion ended")
-		all.WriteString("$ s3share " + line + "<TAB>\n" + ourMounts.ReplaceAllString(out, "") + "\n")
+		all.WriteString("$ s3share " + line +
+			"<TAB>\n" + ourMounts.ReplaceAllString(out, "") + "\n")
 	}
 	goldenText(t, "completions", all.String())
 }

@@ -32,7 +32,9 @@ join add them.
 		Short: "List the exchanges of the config file",
 		Long:  "List the exchanges of the config file.\n" + exitCodes,
 		Args:  argRange(0, 0, ""),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return listExchanges(file, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return listExchanges(file, cmd.OutOrStdout())
+		},
 	}
 	show := &cobra.Command{
 		Use:   "show [EXCHANGE]",
@@ -57,7 +59,8 @@ waits for delivery, or while a systemd unit mounts it.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := hint.SignalContext()
 			defer stop()
-			if err := removeExchange(ctx, file, args[0], yes, cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
+			if err := removeExchange(ctx, file, args[0], yes,
+				cmd.InOrStdin(), cmd.OutOrStdout()); err != nil {
 				return fmt.Errorf("cannot remove %q: %w", args[0], err)
 			}
 			return nil
@@ -65,7 +68,8 @@ waits for delivery, or while a systemd unit mounts it.
 	}
 	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	for _, c := range []*cobra.Command{list, show, remove} {
-		c.Flags().StringVar(&file, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+		c.Flags().StringVar(&file, "config",
+			"", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 		cmd.AddCommand(c)
 	}
 	return cmd
@@ -76,7 +80,8 @@ func subcommandOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return hint.Usage(hint.DidYouMean(args[0], namesOf(cmd), "there are "+strings.Join(namesOf(cmd), ", ")), "unknown command %q of %s", args[0], cmd.Name())
+	return hint.Usage(hint.DidYouMean(args[0], namesOf(cmd), "there are "+
+		strings.Join(namesOf(cmd), ", ")), "unknown command %q of %s", args[0], cmd.Name())
 }
 
 func listExchanges(file string, out io.Writer) error {
@@ -126,7 +131,8 @@ func showExchange(file, name string, out io.Writer) error {
 	return nil
 }
 
-func removeExchange(ctx context.Context, file, name string, yes bool, stdin io.Reader, out io.Writer) error {
+func removeExchange(ctx context.Context, file, name string, yes bool,
+	stdin io.Reader, out io.Writer) error {
 	plan, err := config.PlanRemoval(file, name)
 	if err != nil {
 		return err
@@ -158,10 +164,12 @@ func checkUnused(ctx context.Context, name string) error {
 			continue
 		}
 		if p.Client != nil || p.State.Mounted {
-			return hint.With(fmt.Errorf("it is mounted on %s", hint.Printable(p.State.Dir)), "undo that first: s3share unmount "+hint.ShellQuote(p.State.Dir))
+			return hint.With(fmt.Errorf("it is mounted on %s", hint.Printable(p.State.Dir)),
+				"undo that first: s3share unmount "+hint.ShellQuote(p.State.Dir))
 		}
 		if left := control.Undelivered(p.State.Pending); len(left) > 0 {
-			return hint.With(fmt.Errorf("not delivered yet: %s", ui.Count(len(left), "file")), "deliver first: s3share recover "+hint.ShellQuote(name))
+			return hint.With(fmt.Errorf("not delivered yet: %s", ui.Count(len(left), "file")),
+				"deliver first: s3share recover "+hint.ShellQuote(name))
 		}
 	}
 	units, err := service.UnitsDir()
@@ -174,7 +182,8 @@ func checkUnused(ctx context.Context, name string) error {
 	}
 	for _, u := range installed {
 		if u.Exchange == name {
-			return hint.With(errors.New("a unit of systemd mounts it"), "remove that first: s3share service remove "+hint.ShellQuote(name))
+			return hint.With(errors.New("a unit of systemd mounts it"),
+				"remove that first: s3share service remove "+hint.ShellQuote(name))
 		}
 	}
 	return nil

@@ -22,7 +22,8 @@ func TestInitWritesNothingIntoAnotherUsersPlace(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can act as several users")
 	}
-	for _, place := range []string{"", ".config", ".config/s3share", "link .config", "link .config/s3share"} {
+	for _, place := range []string{"", ".config", ".config/s3share", "link .config",
+		"link .config/s3share"} {
 		t.Run(place, func(t *testing.T) {
 			dir := testhome.Home(t)
 			f := setUp{}.aws(t, dir)
@@ -31,21 +32,25 @@ func TestInitWritesNothingIntoAnotherUsersPlace(t *testing.T) {
 			path := filepath.Join(dir, name)
 			err := os.Mkdir(roots, 0o700)
 			if isLink {
-				err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.Symlink(roots, path))
+				err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755),
+					os.Symlink(roots, path))
 			} else {
 				err = errors.Join(err, os.MkdirAll(path, 0o755))
 			}
 			if err = errors.Join(err, os.Lchown(path, another, another)); err != nil {
 				t.Fatal(err)
 			}
-			out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", "444455556666", "--yes")
-			if changed := f.took(); code != hint.ExitFailed || changed != "" || !strings.Contains(out, "config file") {
+			out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange",
+				"--client", "444455556666", "--yes")
+			if changed := f.took(); code != hint.ExitFailed ||
+				changed != "" || !strings.Contains(out, "config file") {
 				t.Errorf("it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
 			}
 			if left, err := os.ReadDir(roots); err != nil || len(left) > 0 {
 				t.Errorf("it left %v, %v", left, err)
 			}
-			if _, err := os.Stat(filepath.Join(dir, ".config", "s3share", "config.toml")); err == nil {
+			if _, err := os.Stat(filepath.Join(dir, ".config",
+				"s3share", "config.toml")); err == nil {
 				t.Error("the config file was written")
 			}
 		})

@@ -21,7 +21,8 @@ func TestConfig(t *testing.T) {
 	runs := func(env []string, args ...string) {
 		t.Helper()
 		out, code := s3share(t, dir, env, args...)
-		all.WriteString("$ s3share " + strings.Join(args, " ") + "\n" + ownIDs.ReplaceAllString(out, "$1 = N "))
+		all.WriteString("$ s3share " + strings.Join(args, " ") +
+			"\n" + ownIDs.ReplaceAllString(out, "$1 = N "))
 		if code != 0 {
 			all.WriteString("exit status " + string(rune('0'+code)) + "\n")
 		}
@@ -50,7 +51,8 @@ umask = "027"
 bucket = "off"
 cache-size = 1000
 `)
-	testhome.Write(t, dir, "inline.toml", "exchange = { a = { bucket = \"a\" }, b = { bucket = \"b\" } }\n")
+	testhome.Write(t, dir, "inline.toml",
+		"exchange = { a = { bucket = \"a\" }, b = { bucket = \"b\" } }\n")
 	runs(nil, "config", "list")
 	runs([]string{"S3SHARE_PROFILE=ann", "S3SHARE_STATE_DIR=/s"}, "config", "show")
 	runs(nil, "config", "show", "50% off")
@@ -59,7 +61,8 @@ cache-size = 1000
 	runs(nil, "config", "remove", "team")
 	runs(nil, "config", "list", "--config", "inline.toml")
 	runs(nil, "config", "remove", "a", "--yes", "--config", "inline.toml")
-	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf", "[Service]\nEnvironment=MOUNTPOINT=/t\n")
+	testhome.Write(t, dir, ".config/systemd/user/s3share@team.service.d/mount.conf",
+		"[Service]\nEnvironment=MOUNTPOINT=/t\n")
 	runs(nil, "config", "remove", "team", "--yes")
 	_ = os.RemoveAll(filepath.Join(dir, ".config/systemd"))
 	runs(nil, "config", "remove", "team", "--yes")

@@ -20,7 +20,10 @@ With DIR, deliver all such files below it. Writing the file again resolves it as
 ` + exitCodes,
 		Args: argRange(1, 1, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/deliver", 0, nil, func(p control.Target, a control.FileAnswer) error { return printDelivering(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/deliver", 0, nil, func(p control.Target,
+				a control.FileAnswer) error {
+				return printDelivering(cmd.OutOrStdout(), p, a)
+			})
 		},
 	}
 }
@@ -35,7 +38,8 @@ func printDelivering(out io.Writer, p control.Target, a control.FileAnswer) erro
 		return err
 	}
 	if len(a.Left) > 0 {
-		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.NameText(a.Left[0]), ui.StateText(a.Left[0]))
+		return fmt.Errorf("nothing at %s is interrupted: %q is %s", p, ui.NameText(a.Left[0]),
+			ui.StateText(a.Left[0]))
 	}
 	if err := a.File.Problem("deliver", p); err != nil {
 		return err

@@ -17,18 +17,24 @@ import (
 // routeFrom returns the route of deliveries from a folder of the exchange. If none is named, it
 // is that of this party, or of the other one: the first folder is the owner's, and the second
 // the client's. flag is how a folder can be named.
-func routeFrom(ctx context.Context, client *s3backend.Client, s *config.Settings, folder string, ours bool, flag string) (delivery.Route, error) {
+func routeFrom(ctx context.Context, client *s3backend.Client, s *config.Settings,
+	folder string, ours bool, flag string) (delivery.Route, error) {
 	if folder == "" {
-		advice := fmt.Sprintf("say which with --%s; the folders are %s", flag, strings.Join(s.Folders, " and "))
+		advice := fmt.Sprintf("say which with --%s; the folders are %s",
+			flag, strings.Join(s.Folders, " and "))
 		if len(s.Folders) != 2 {
-			return delivery.Route{}, hint.Usage(advice, "the exchange %s has not two folders, so that it is not known whose deliveries are in which", s.Label())
+			return delivery.Route{}, hint.Usage(advice,
+				"the exchange %s has not two folders, so that it is not known whose deliveries are in which", s.Label())
 		}
 		owner, err := client.Ownership().IsOwner(ctx)
 		if ctx.Err() != nil {
 			return delivery.Route{}, hint.ErrInterrupted
 		}
 		if err != nil {
-			return delivery.Route{}, hint.With(fmt.Errorf("it cannot be found out whether this account owns the bucket: %w", ui.Explain(s.Destination(), err)), advice)
+			return delivery.Route{},
+				hint.With(
+					fmt.Errorf("it cannot be found out whether this account owns the bucket: %w",
+						ui.Explain(s.Destination(), err)), advice)
 		}
 		folder = s.Folders[1]
 		if owner == ours {

@@ -34,6 +34,7 @@ Ctrl-C ends the demo and removes everything that it made.
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "end after the last step; the exit status is 0 if all steps went as expected")
+	cmd.Flags().BoolVar(&once, "once", false,
+		"end after the last step; the exit status is 0 if all steps went as expected")
 	return cmd
 }

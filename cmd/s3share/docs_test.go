@@ -45,7 +45,8 @@ func TestSetUpScreens(t *testing.T) {
 		text, _, _ = bytes.Cut(text, []byte("exit status "))
 		text = bytes.ReplaceAll(text, []byte("$HOME"), []byte("/home/ann"))
 		for line := range strings.Lines(string(text)) {
-			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 && !strings.HasPrefix(line, "    s3share join ") {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 &&
+				!strings.HasPrefix(line, "    s3share join ") {
 				t.Errorf("%s has a line of %d columns: %s", name, n, line)
 			}
 		}
@@ -59,7 +60,8 @@ func TestSetUpScreens(t *testing.T) {
 		case shown == nil:
 			t.Errorf("docs/screens.md does not show %s", name)
 		case *update:
-			if err := os.WriteFile(docs, block.ReplaceAll(page, append(append([]byte("${1}"), text...), "${3}"...)), 0o644); err != nil {
+			if err := os.WriteFile(docs, block.ReplaceAll(page,
+				append(append([]byte("${1}"), text...), "${3}"...)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		case !bytes.Equal(shown[2], text):
@@ -143,7 +145,8 @@ func TestComparisonIsAsMeasured(t *testing.T) {
 	}
 	page := read("comparison.md")
 	measured := section(read("benchmarks.md"), "## far ")
-	rows := regexp.MustCompile(`(?m)^\| [a-z0-9_]+ \| [0-9.]+ \|.*$`).FindAllString(section(page, "## Speed of mounts\n"), -1)
+	rows := regexp.MustCompile(`(?m)^\| [a-z0-9_]+ \| [0-9.]+ \|.*$`).FindAllString(section(page,
+		"## Speed of mounts\n"), -1)
 	if len(rows) < 10 {
 		t.Fatalf("only %d rows of speeds are found", len(rows))
 	}
@@ -153,14 +156,16 @@ func TestComparisonIsAsMeasured(t *testing.T) {
 		}
 	}
 	moved := section(read("benchmarks-put-get.md"), "## far ")
-	rows = regexp.MustCompile(`(?m)^\| (?:put|get) .*$`).FindAllString(section(page, "## put and get\n"), -1)
+	rows = regexp.MustCompile(`(?m)^\| (?:put|get) .*$`).FindAllString(section(page,
+		"## put and get\n"), -1)
 	if len(rows) != 4 {
 		t.Fatalf("%d rows of put and get are found, want 4", len(rows))
 	}
 	for _, row := range rows {
 		cells := strings.Split(strings.Trim(row, "| "), " | ")
 		for i, program := range []string{"s3share", "rclone", "rclone:tuned"} {
-			if want := "| " + cells[0] + " | " + program + " | " + cells[1+i] + " |"; !strings.Contains(moved, want) {
+			if want := "| " + cells[0] + " | " + program + " | " +
+				cells[1+i] + " |"; !strings.Contains(moved, want) {
 				t.Errorf("docs/benchmarks-put-get.md has no row that begins with %s", want)
 			}
 		}

@@ -63,7 +63,8 @@ func newFakeAWS(t *testing.T, dir string) *fakeAWS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tunnels := &tunnels{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{}), config: &tls.Config{GetCertificate: sign}}
+	tunnels := &tunnels{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{}),
+		config: &tls.Config{GetCertificate: sign}}
 	go tunnels.accept()
 	srv := &http.Server{Handler: f}
 	go func() { _ = srv.Serve(tunnels) }() // until it is closed
@@ -93,11 +94,13 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
-	key, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="), "/")
+	key, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"),
+		"AWS4-HMAC-SHA256 Credential="), "/")
 	account := fakeAccounts[key]
 	w.Header().Set("X-Amz-Request-Id", "R")
 	if strings.HasPrefix(r.Host, "sts.") {
-		fmt.Fprintf(w, "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%s:user/ann</Arn><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>", account)
+		fmt.Fprintf(w,
+			"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%s:user/ann</Arn><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>", account)
 		return
 	}
 	object := strings.TrimPrefix(r.URL.Path, "/")
@@ -145,7 +148,8 @@ func (f *fakeAWS) grants(account, method, key string) bool {
 		return false
 	}
 	folder, _, _ := strings.Cut(key, "/")
-	rights := access.Lint{Document: doc, Bucket: "team-exchange"}.Rights("arn:aws:iam::"+account+":root", folder)
+	rights := access.Lint{Document: doc,
+		Bucket: "team-exchange"}.Rights("arn:aws:iam::"+account+":root", folder)
 	if method == "PUT" || method == "POST" {
 		return rights.Put == access.Yes
 	}
@@ -155,7 +159,8 @@ func (f *fakeAWS) grants(account, method, key string) bool {
 func (f *fakeAWS) serveObject(w http.ResponseWriter, r *http.Request, key string, body []byte) {
 	switch {
 	case r.Method == "POST" && r.URL.Query().Has("uploads"):
-		io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+		io.WriteString(w,
+			"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
 	case r.Method == "DELETE" && r.URL.Query().Get("uploadId") == "u":
 		w.WriteHeader(204)
 	case r.URL.Query().Has("uploadId"):
@@ -178,7 +183,8 @@ func (f *fakeAWS) change(r *http.Request, body []byte) {
 	if len(query) > 0 {
 		what += "?" + strings.TrimSuffix(query.Encode(), "=")
 	}
-	for _, h := range []string{"X-Amz-Acl", "X-Amz-Object-Ownership", "X-Amz-Expected-Bucket-Owner", "If-None-Match"} {
+	for _, h := range []string{"X-Amz-Acl", "X-Amz-Object-Ownership",
+		"X-Amz-Expected-Bucket-Owner", "If-None-Match"} {
 		if v := r.Header.Get(h); v != "" {
 			what += " " + strings.ToLower(h) + "=" + v
 		}
@@ -238,26 +244,31 @@ func (l *tunnels) Close() error {
 
 // newAuthority returns a certificate, and what signs others by it for the names
 // that clients ask for.
-func newAuthority(t *testing.T) (authority []byte, sign func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
+func newAuthority(t *testing.T) (authority []byte,
+	sign func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true,
+		BasicConstraintsValid: true,
+		NotBefore:             time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		leaf := &x509.Certificate{
-			SerialNumber: big.NewInt(2), DNSNames: []string{hello.ServerName},
-			NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			leaf := &x509.Certificate{
+				SerialNumber: big.NewInt(2), DNSNames: []string{hello.ServerName},
+				NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+				ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			}
+			der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
+			return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 		}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
-		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-	}
 }

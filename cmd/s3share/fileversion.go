@@ -19,8 +19,8 @@ import (
 
 // The commands about the versions of a file: versions, restore, and get of an earlier version.
 
-// splitVersion splits FILE@VERSION at its last "@". It is false if there is no FILE, or if what follows
-// cannot be a version ID, nor begin one: S3's have letters, digits and a few signs.
+// splitVersion splits FILE@VERSION at its last "@". It is false if there is no FILE, or if what
+// follows cannot be a version ID, nor begin one: S3's have letters, digits and a few signs.
 func splitVersion(name string) (file, version string, ok bool) {
 	i := strings.LastIndexByte(name, '@')
 	if i < 1 || name[i-1] == '/' || i == len(name)-1 {
@@ -28,7 +28,8 @@ func splitVersion(name string) (file, version string, ok bool) {
 	}
 	file, version = name[:i], name[i+1:]
 	inID := func(r rune) bool {
-		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-._~+=", r)
+		return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			strings.ContainsRune("-._~+=", r)
 	}
 	if strings.ContainsFunc(version, func(r rune) bool { return !inID(r) }) {
 		return name, "", false
@@ -54,8 +55,8 @@ type versionLister interface {
 	Versions(ctx context.Context, key string) ([]s3backend.Version, error)
 }
 
-// errFolder returns the error for a folder, or a directory in one, where a file is to be named. what
-// is what only files have, such as versions.
+// errFolder returns the error for a folder, or a directory in one, where a file is to be named.
+// what is what only files have, such as versions.
 func errFolder(name, what string) error {
 	return hint.Usage("name a file in it", "%q is a folder: %s are of files", name, what)
 }
@@ -80,7 +81,8 @@ func fileKey(s *config.Settings, name string) (string, error) {
 	return key, err
 }
 
-// errNoVersions returns the error for a file that S3 has no version of: the name may be a directory's.
+// errNoVersions returns the error for a file that S3 has no version of: the name may be a
+// directory's.
 func errNoVersions(ctx context.Context, from s3backend.Finder, name, key string) error {
 	if isDirectory(ctx, from, key) {
 		return errFolder(name, "versions")
@@ -88,9 +90,11 @@ func errNoVersions(ctx context.Context, from s3backend.Finder, name, key string)
 	return fmt.Errorf("S3 holds no %q, and has no versions of it", key)
 }
 
-// historyOf finds the file that a name means. With flag, which is a version, the name is that of a file.
-// Else a file of this very name is meant if S3 holds one, or has held one, and only else FILE@VERSION.
-func historyOf(ctx context.Context, from versionLister, s *config.Settings, name, flag string) (history, error) {
+// historyOf finds the file that a name means. With flag, which is a version, the name is that of a
+// file. Else a file of this very name is meant if S3 holds one, or has held one, and only else
+// FILE@VERSION.
+func historyOf(ctx context.Context, from versionLister, s *config.Settings, name,
+	flag string) (history, error) {
 	h := history{path: name, id: flag}
 	var err error
 	if h.key, err = fileKey(s, name); err != nil {
@@ -146,11 +150,14 @@ func (h history) find() (s3backend.Object, error) {
 	advice := "s3share versions " + hint.ShellQuote(h.path) + " lists them"
 	switch {
 	case len(found) == 0:
-		return s3backend.Object{}, hint.With(fmt.Errorf("%q has no version %q", h.key, h.id), advice)
+		return s3backend.Object{}, hint.With(fmt.Errorf("%q has no version %q", h.key, h.id),
+			advice)
 	case len(found) > 1:
-		return s3backend.Object{}, hint.With(fmt.Errorf("%d versions of %q begin with %q", len(found), h.key, h.id), advice)
+		return s3backend.Object{}, hint.With(fmt.Errorf("%d versions of %q begin with %q",
+			len(found), h.key, h.id), advice)
 	case found[0].Removed:
-		return s3backend.Object{}, hint.With(fmt.Errorf("%q was removed then: the version %q has no bytes", h.key, h.id), advice)
+		return s3backend.Object{}, hint.With(
+			fmt.Errorf("%q was removed then: the version %q has no bytes", h.key, h.id), advice)
 	}
 	return found[0].Object, nil
 }
@@ -167,7 +174,8 @@ func (h history) before() (s3backend.Object, bool) {
 
 // now returns what the key holds, the zero value if the file is removed.
 func (h history) now() s3backend.Object {
-	if i := slices.IndexFunc(h.versions, func(v s3backend.Version) bool { return v.Latest && !v.Removed }); i >= 0 {
+	if i := slices.IndexFunc(h.versions,
+		func(v s3backend.Version) bool { return v.Latest && !v.Removed }); i >= 0 {
 		return h.versions[i].Object
 	}
 	return s3backend.Object{}
@@ -203,36 +211,43 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// keepsNone returns what is known of a bucket that does not keep versions, and what its owner can do;
-// "" if it keeps them. A version without an ID shows it, unless versions are kept since.
+// keepsNone returns what is known of a bucket that does not keep versions, and what its owner can
+// do; "" if it keeps them. A version without an ID shows it, unless versions are kept since.
 func keepsNone(ctx context.Context, client *s3backend.Client, h history) (sentence, advice string) {
-	advice = "the bucket's owner can have it keep versions from now on: s3share init " + hint.ShellQuote(client.Bucket()) + " --client ACCOUNT --versioning"
+	advice = "the bucket's owner can have it keep versions from now on: s3share init " +
+		hint.ShellQuote(client.Bucket()) + " --client ACCOUNT --versioning"
 	switch is, err := client.Versioning(ctx); {
 	case err == nil && is == s3backend.VersioningOff:
-		return fmt.Sprintf("the bucket %q keeps no versions: versioning is off", client.Bucket()), advice
+		return fmt.Sprintf("the bucket %q keeps no versions: versioning is off",
+			client.Bucket()), advice
 	case err == nil && is == s3backend.VersioningSuspended:
-		return fmt.Sprintf("the bucket %q keeps no more versions: versioning is suspended", client.Bucket()), advice
+		return fmt.Sprintf("the bucket %q keeps no more versions: versioning is suspended",
+			client.Bucket()), advice
 	case err == nil:
 		return "", ""
 	}
 	if now := h.now(); now.Version == s3backend.NullVersion {
-		return fmt.Sprintf("the bucket %q kept no versions when this one was put; whether it does now is not known", client.Bucket()), advice
+		return fmt.Sprintf(
+			"the bucket %q kept no versions when this one was put; whether it does now is not known", client.Bucket()), advice
 	}
 	return "", ""
 }
 
 // overwritten returns what a restore of old replaces for good, as a sentence; "" for nothing. While
-// versioning is suspended, that is the version "null". known is false if the state of versioning could
-// not be read. Then versioning seems to be suspended if the current version is "null" and there are
-// others.
+// versioning is suspended, that is the version "null". known is false if the state of versioning
+// could not be read. Then versioning seems to be suspended if the current version is "null" and
+// there are others.
 func (h history) overwritten(old s3backend.Object, is s3backend.Versioning, known bool) string {
-	i := slices.IndexFunc(h.versions, func(v s3backend.Version) bool { return v.Version == s3backend.NullVersion && !v.Removed })
-	if i < 0 || old.Version == s3backend.NullVersion || known && is != s3backend.VersioningSuspended {
+	i := slices.IndexFunc(h.versions,
+		func(v s3backend.Version) bool { return v.Version == s3backend.NullVersion && !v.Removed })
+	if i < 0 || old.Version == s3backend.NullVersion ||
+		known && is != s3backend.VersioningSuspended {
 		return ""
 	}
 	lost, seems := h.versions[i], "is"
 	if !known {
-		others := slices.ContainsFunc(h.versions, func(v s3backend.Version) bool { return v.Version != s3backend.NullVersion })
+		others := slices.ContainsFunc(h.versions,
+			func(v s3backend.Version) bool { return v.Version != s3backend.NullVersion })
 		if !lost.Latest || !others {
 			return ""
 		}
@@ -242,7 +257,8 @@ func (h history) overwritten(old s3backend.Object, is s3backend.Versioning, know
 	if lost.Latest {
 		what = "the current version"
 	}
-	return fmt.Sprintf("versioning %s suspended in the bucket: %s, of %s, is replaced for good", seems, what, timeText(lost.Modified))
+	return fmt.Sprintf("versioning %s suspended in the bucket: %s, of %s, is replaced for good",
+		seems, what, timeText(lost.Modified))
 }
 
 // explainVersions puts an error into words.
@@ -255,9 +271,10 @@ func explainVersions(s *config.Settings, verb, key string, err error) error {
 	return hint.With(fmt.Errorf("cannot %s %q: %s", verb, key, reason), advice)
 }
 
-// pendingHere returns what waits to be delivered of a file in outboxes of this user: of the mount on
-// dir, or of all that are of this bucket, as far as they are known.
-func pendingHere(ctx context.Context, s *config.Settings, dir, file, key string) ([]outbox.Status, error) {
+// pendingHere returns what waits to be delivered of a file in outboxes of this user: of the mount
+// on dir, or of all that are of this bucket, as far as they are known.
+func pendingHere(ctx context.Context, s *config.Settings, dir,
+	file, key string) ([]outbox.Status, error) {
 	if dir != "" {
 		t, err := control.FindTarget(ctx, path.Join(dir, file))
 		return control.Undelivered(t.State.Pending), err
@@ -265,7 +282,8 @@ func pendingHere(ctx context.Context, s *config.Settings, dir, file, key string)
 	all, _ := control.AllTargets(ctx) // an outbox that is not found makes a conflict copy
 	var found []outbox.Status
 	for _, t := range all {
-		if t.State.Bucket != s.Bucket || t.State.Endpoint != s.At.Endpoint && t.State.Endpoint != s.Endpoint {
+		if t.State.Bucket != s.Bucket ||
+			t.State.Endpoint != s.At.Endpoint && t.State.Endpoint != s.Endpoint {
 			continue
 		}
 		for _, p := range control.Undelivered(t.State.Pending) {

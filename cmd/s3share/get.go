@@ -32,7 +32,8 @@ func canFetchInto(dir string) error {
 	}
 	if parent := filepath.Dir(dir); parent != "." {
 		if _, err := os.Stat(parent); err != nil {
-			return hint.With(fmt.Errorf("%s: %w", parent, hint.WithoutPath(err)), "make it first: only the last directory of the path is made")
+			return hint.With(fmt.Errorf("%s: %w", parent, hint.WithoutPath(err)),
+				"make it first: only the last directory of the path is made")
 		}
 	}
 	return nil
@@ -68,10 +69,13 @@ A file that is not fetched, or goes beside another version, is a failure.`,
   s3share get Submissions in --exchange team
   s3share get Submissions/q3.csv@3sL4kqtJ .`,
 		Args: argRange(2, 2, "a key or a folder, and a directory"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runGet(cmd, &m, args, version) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runGet(cmd, &m, args, version)
+		},
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&version, "version", "", "the `VERSION` to fetch; then the whole of KEY is the file's name")
+	cmd.Flags().StringVar(&version, "version",
+		"", "the `VERSION` to fetch; then the whole of KEY is the file's name")
 	return cmd
 }
 
@@ -96,7 +100,8 @@ func runGet(cmd *cobra.Command, m *transferCmd, args []string, version string) e
 				return getVersion(ctx, cfg, s, args[0], version, args[1])
 			}
 			total, err := transfer.Get(ctx, cfg, key, args[1])
-			if _, _, ok := splitVersion(args[0]); ok && (errors.Is(err, s3backend.NotExist) || errors.Is(err, s3backend.Denied)) {
+			if _, _, ok := splitVersion(args[0]); ok &&
+				(errors.Is(err, s3backend.NotExist) || errors.Is(err, s3backend.Denied)) {
 				return getVersion(ctx, cfg, s, args[0], "", args[1])
 			}
 			return total, err
@@ -111,7 +116,8 @@ type versionReader interface {
 }
 
 // getVersion fetches an earlier version into a directory, as a file of its own.
-func getVersion(ctx context.Context, cfg transfer.Config, s *config.Settings, name, flag, dir string) (transfer.Total, error) {
+func getVersion(ctx context.Context, cfg transfer.Config, s *config.Settings, name,
+	flag, dir string) (transfer.Total, error) {
 	from, ok := cfg.Bucket.(versionReader)
 	if !ok {
 		return transfer.Total{}, s3backend.ErrNoVersions
@@ -121,7 +127,8 @@ func getVersion(ctx context.Context, cfg transfer.Config, s *config.Settings, na
 		return transfer.Total{}, err
 	}
 	if h.id == "" { // it was removed, and has this name
-		return transfer.Total{}, hint.With(fmt.Errorf("%q is removed", h.key), "s3share versions "+hint.ShellQuote(h.path)+" lists its versions")
+		return transfer.Total{}, hint.With(fmt.Errorf("%q is removed", h.key),
+			"s3share versions "+hint.ShellQuote(h.path)+" lists its versions")
 	}
 	obj, err := h.find()
 	if err == nil && h.refused != nil {

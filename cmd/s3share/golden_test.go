@@ -137,7 +137,8 @@ func TestBadMountpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			lock, err := statedir.Lock(filepath.Join(dir, "used"), statedir.LockInfo{Dir: "/mnt/team"})
+			lock, err := statedir.Lock(filepath.Join(dir, "used"),
+				statedir.LockInfo{Dir: "/mnt/team"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,7 +181,8 @@ func TestBadConfig(t *testing.T) {
 }
 
 func TestBadEnvironment(t *testing.T) {
-	golden(t, "environment-size", testhome.Home(t), []string{"S3SHARE_CACHE_SIZE=big"}, "mount", "--bucket", "b", "x")
+	golden(t, "environment-size", testhome.Home(t), []string{"S3SHARE_CACHE_SIZE=big"},
+		"mount", "--bucket", "b", "x")
 }
 
 // TestLeavesNothing fails a mount at the very last check before the kernel's, the
@@ -193,9 +195,12 @@ func TestLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s"}
-	golden(t, "endpoint-down", dir, env, "mount", "--bucket", "b", "--region", "us-east-1", "--endpoint-url", "http://127.0.0.1:1", "mnt")
-	golden(t, "endpoint-plain", dir, env, "mount", "--bucket", "b", "--endpoint-url", "http://192.0.2.1", "mnt")
-	golden(t, "no-credentials", dir, nil, "mount", "--bucket", "b", "--endpoint-url", "http://127.0.0.1:1", "mnt")
+	golden(t, "endpoint-down", dir, env, "mount", "--bucket", "b", "--region", "us-east-1",
+		"--endpoint-url", "http://127.0.0.1:1", "mnt")
+	golden(t, "endpoint-plain", dir, env, "mount", "--bucket", "b", "--endpoint-url",
+		"http://192.0.2.1", "mnt")
+	golden(t, "no-credentials", dir, nil, "mount", "--bucket", "b", "--endpoint-url",
+		"http://127.0.0.1:1", "mnt")
 	golden(t, "no-profile", dir, nil, "mount", "--bucket", "b", "--profile", "nobody", "mnt")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -210,7 +215,8 @@ func TestLeavesNothing(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	out, code := s3share(t, testhome.Home(t), nil, "version")
-	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) || code != hint.ExitOK {
+	if !regexp.MustCompile(`^s3share \S+ \(go\S+, \w+/\w+\)\n$`).MatchString(out) ||
+		code != hint.ExitOK {
 		t.Errorf("s3share version printed %q and ended with %d", out, code)
 	}
 }

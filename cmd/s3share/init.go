@@ -88,18 +88,25 @@ still let it in, they are listed, and the exit status is 1.
 // register adds the flags of init.
 func (in *initCmd) register(flags *pflag.FlagSet) {
 	in.ownerFlags.register(flags)
-	flags.StringVar(&in.kms, "kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
+	flags.StringVar(&in.kms,
+		"kms", "", "the full `ARN` of the KMS key that new objects are encrypted with")
 	flags.BoolVar(&in.versioning, "versioning", false, "keep what is replaced or removed")
-	flags.StringVar(&in.keep, "keep", "", "the `TIME` after which S3 deletes objects for good, like 90d, or forever (default: unchanged)")
+	flags.StringVar(&in.keep, "keep", "",
+		"the `TIME` after which S3 deletes objects for good, like 90d, or forever (default: unchanged)")
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
-	flags.BoolVar(&in.widen, "widen", false, "agree that a client that already has access may do more than now")
+	flags.BoolVar(&in.widen, "widen", false,
+		"agree that a client that already has access may do more than now")
 	flags.BoolVar(&in.dryRun, "dry-run", false, "show what would be changed, and change nothing")
 	flags.BoolVar(&in.json, "json", false, "for scripts; changes nothing without --yes")
-	flags.BoolVar(&in.terraform, "terraform", false, "print the plan as Terraform's configuration, and change nothing")
-	flags.BoolVar(&in.cloudFormation, "cloudformation", false, "print the plan as a template of CloudFormation, and change nothing")
+	flags.BoolVar(&in.terraform, "terraform",
+		false, "print the plan as Terraform's configuration, and change nothing")
+	flags.BoolVar(&in.cloudFormation, "cloudformation", false,
+		"print the plan as a template of CloudFormation, and change nothing")
 	flags.StringVar(&in.remove, "remove", "", "revoke the access of an `ACCOUNT`, user or role")
-	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
-	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	flags.StringVar(&in.name, "name", "",
+		"the exchange's `NAME` in the config file (default: the bucket's)")
+	flags.StringVar(&in.config, "config",
+		"", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 }
 
 // command carries out init with these arguments.
@@ -134,7 +141,8 @@ func (in *initCmd) checkFlags() error {
 		}
 	}
 	if len(forms) > 1 {
-		return hint.Usage("", "%s print the plan in different forms: say one of them", strings.Join(forms, " and "))
+		return hint.Usage("", "%s print the plan in different forms: say one of them",
+			strings.Join(forms, " and "))
 	}
 	return nil
 }
@@ -187,7 +195,8 @@ func checkBucketToSetUp(s *config.Settings) error {
 		return hint.Usage("", "%w", err)
 	}
 	if s3backend.IsAccessPoint(s.Bucket) {
-		return hint.Usage("name the bucket behind it", "an access point has no settings of a bucket")
+		return hint.Usage("name the bucket behind it",
+			"an access point has no settings of a bucket")
 	}
 	if err := access.CheckBucketName(s.Bucket); err != nil && !s.NotAWS() {
 		return hint.Usage("", "%w", err)
@@ -196,7 +205,8 @@ func checkBucketToSetUp(s *config.Settings) error {
 }
 
 // carryOut shows the plan, asks, and changes what it says.
-func (in *initCmd) carryOut(ctx context.Context, s *config.Settings, client *s3backend.Client, plan *access.Plan, stdin io.Reader, out io.Writer) error {
+func (in *initCmd) carryOut(ctx context.Context, s *config.Settings, client *s3backend.Client,
+	plan *access.Plan, stdin io.Reader, out io.Writer) error {
 	n := ui.NewPrinter(out)
 	if !in.json {
 		if err := in.show(n, plan); err != nil {
@@ -236,7 +246,8 @@ func (in *initCmd) checkWidening(plan *access.Plan) error {
 	if len(plan.Wider) == 0 || in.widen {
 		return nil
 	}
-	return hint.With(fmt.Errorf("this would allow more than now: %s", strings.Join(plan.Wider, "; ")),
+	return hint.With(fmt.Errorf("this would allow more than now: %s",
+		strings.Join(plan.Wider, "; ")),
 		"if that is meant, say --widen; --dry-run shows all of it")
 }
 
@@ -260,7 +271,8 @@ func (in *initCmd) ask(stdin io.Reader, out io.Writer, plan *access.Plan) error 
 }
 
 // plan looks at the bucket and compares.
-func (in *initCmd) plan(ctx context.Context, s *config.Settings) (*s3backend.Client, *access.Plan, error) {
+func (in *initCmd) plan(ctx context.Context,
+	s *config.Settings) (*s3backend.Client, *access.Plan, error) {
 	if s.Region == "" && !s.NotAWS() {
 		s.Region = access.RegionOfName(s.Bucket) // "" for most
 	}
@@ -277,7 +289,8 @@ func (in *initCmd) plan(ctx context.Context, s *config.Settings) (*s3backend.Cli
 		return nil, nil, err
 	}
 	if client.AWS() && setup.Client == accountRoot(setup.Client, found.Owner) {
-		return nil, nil, hint.Usage("name the other party's account", "the client %s is the bucket's own account", found.Owner)
+		return nil, nil, hint.Usage("name the other party's account",
+			"the client %s is the bucket's own account", found.Owner)
 	}
 	if setup.KMSKey != "" {
 		if err := access.CheckKey(setup.KMSKey, found.Region); err != nil {
@@ -315,7 +328,8 @@ func (in *initCmd) show(n ui.Printer, plan *access.Plan) error {
 	showRights(n, access.LintTerms(plan.Policy, plan.Setup.Terms), plan.Setup.Client)
 	if plan.Ended() {
 		n.Line("")
-		n.Line("The client's access has ended. --until with a later date, or never, lets it in again.")
+		n.Line(
+			"The client's access has ended. --until with a later date, or never, lets it in again.")
 	}
 	if plan.Deletes != "" {
 		n.Line("")
@@ -347,7 +361,8 @@ func (in *initCmd) finish(n ui.Printer, s *config.Settings, plan *access.Plan) e
 	l, err := config.AddExchange(in.config, in.name, config.NewEntry(i, s.Profile))
 	if err != nil {
 		in.showLine(n, plan) // the client can join all the same
-		return hint.With(fmt.Errorf("the bucket is set up, but the config file is not written: %w", err),
+		return hint.With(fmt.Errorf("the bucket is set up, but the config file is not written: %w",
+			err),
 			"once that is mended, run the same command again: it changes nothing more at S3")
 	}
 	if in.json {
@@ -396,12 +411,14 @@ func explainSetup(t config.Destination, err error) error {
 		return hint.With(err, "say --grant too: it replaces what they have changed")
 	}
 	if errors.Is(err, access.ErrNotYours) {
-		return hint.With(access.ErrNotYours, "take another name, or other credentials with --profile")
+		return hint.With(access.ErrNotYours,
+			"take another name, or other credentials with --profile")
 	}
 	if errors.Is(err, s3backend.Denied) {
 		var e *s3backend.Error
 		if errors.As(err, &e) {
-			return hint.With(fmt.Errorf("these credentials may not do %s", e.Op), "docs/access.md lists what the owner's own user needs by IAM")
+			return hint.With(fmt.Errorf("these credentials may not do %s", e.Op),
+				"docs/access.md lists what the owner's own user needs by IAM")
 		}
 	}
 	return ui.Explain(t, err)

@@ -12,9 +12,13 @@ import (
 )
 
 // revoke takes the statements of s3share for a client out of the policy.
-func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Reader, out io.Writer) error {
-	if in.client != "" || in.grant != "" || in.ownership != "" || in.kms != "" || in.versioning || in.until != "" || in.keep != "" || in.terraform || in.cloudFormation || in.json || in.dir != "" {
-		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run", "--remove only takes a client out of the policy")
+func (in *initCmd) revoke(ctx context.Context, s *config.Settings,
+	stdin io.Reader, out io.Writer) error {
+	if in.client != "" || in.grant != "" || in.ownership != "" || in.kms != "" || in.versioning ||
+		in.until != "" || in.keep != "" || in.terraform || in.cloudFormation ||
+		in.json || in.dir != "" {
+		return hint.Usage("say init BUCKET --remove ACCOUNT, with --yes or --dry-run",
+			"--remove only takes a client out of the policy")
 	}
 	in.client = in.remove
 	if _, err := access.ClientPrincipal(in.remove, s.Region, s.NotAWS()); err != nil {
@@ -50,7 +54,8 @@ func (in *initCmd) revoke(ctx context.Context, s *config.Settings, stdin io.Read
 				return err
 			}
 		}
-		if err := plan.Apply(ctx, client, func(done access.Step) { n.Step(done.What+": "+done.Detail, nil) }); err != nil {
+		if err := plan.Apply(ctx, client,
+			func(done access.Step) { n.Step(done.What+": "+done.Detail, nil) }); err != nil {
 			return explainSetup(s.Destination(), err)
 		}
 	}

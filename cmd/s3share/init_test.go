@@ -34,11 +34,13 @@ const (
 )
 
 func encrypted(rule string) string {
-	return "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>" + rule + "</Rule></ServerSideEncryptionConfiguration>"
+	return "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>" +
+		rule + "</Rule></ServerSideEncryptionConfiguration>"
 }
 
 func owned(by string) string {
-	return "<OwnershipControls><Rule><ObjectOwnership>" + by + "</ObjectOwnership></Rule></OwnershipControls>"
+	return "<OwnershipControls><Rule><ObjectOwnership>" + by +
+		"</ObjectOwnership></Rule></OwnershipControls>"
 }
 
 var setUps = []setUp{
@@ -53,14 +55,16 @@ var setUps = []setUp{
 		"policy":            publicPolicy,
 		"publicAccessBlock": "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
 	}},
-	{name: "init-stricter", exists: true, args: []string{"--ownership", "writer"}, before: map[string]string{
-		"ownershipControls": owned("BucketOwnerEnforced"),
-		"encryption":        encrypted("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>" + teamKey + "</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>"),
-		"lifecycle":         `<LifecycleConfiguration><Rule><ID>x</ID><Status>Enabled</Status><Filter/><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>`,
-	}},
-	{name: "init-shared-key", exists: true, args: []string{"--kms", teamKey}, before: map[string]string{
-		"encryption": encrypted("<SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>"),
-	}},
+	{name: "init-stricter", exists: true, args: []string{"--ownership", "writer"},
+		before: map[string]string{
+			"ownershipControls": owned("BucketOwnerEnforced"),
+			"encryption":        encrypted("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm><KMSMasterKeyID>" + teamKey + "</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>"),
+			"lifecycle":         `<LifecycleConfiguration><Rule><ID>x</ID><Status>Enabled</Status><Filter/><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>`,
+		}},
+	{name: "init-shared-key", exists: true, args: []string{"--kms", teamKey},
+		before: map[string]string{
+			"encryption": encrypted("<SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>"),
+		}},
 }
 
 func (s setUp) aws(t *testing.T, dir string) *fakeAWS {
@@ -75,7 +79,8 @@ func (s setUp) aws(t *testing.T, dir string) *fakeAWS {
 }
 
 func (s setUp) command(more ...string) []string {
-	return append(append([]string{"init", "team-exchange", "--client", "444455556666"}, s.args...), more...)
+	return append(append([]string{"init", "team-exchange", "--client", "444455556666"}, s.args...),
+		more...)
 }
 
 // TestInit sets up buckets as they may be found: what is sent is in testdata, and
@@ -88,10 +93,13 @@ func TestInit(t *testing.T) {
 			golden(t, s.name, dir, f.as("OWNER"), s.command("--yes")...)
 			goldenText(t, s.name+"-requests", indentXML(t, f.took())+"\n")
 			// A grant that is not said again is not changed.
-			again := slices.DeleteFunc(s.command("--yes"), func(a string) bool { return a == "--grant" || a == "full" || a == "dropbox" })
+			again := slices.DeleteFunc(s.command("--yes"),
+				func(a string) bool { return a == "--grant" || a == "full" || a == "dropbox" })
 			out, code := s3share(t, dir, f.as("OWNER"), again...)
-			if changed := f.took(); code != hint.ExitOK || changed != "" || !strings.Contains(out, "There is nothing to do.") {
-				t.Errorf("the second time it sends\n%s\nand says, with exit status %d,\n%s", changed, code, out)
+			if changed := f.took(); code != hint.ExitOK || changed != "" ||
+				!strings.Contains(out, "There is nothing to do.") {
+				t.Errorf("the second time it sends\n%s\nand says, with exit status %d,\n%s",
+					changed, code, out)
 			}
 		})
 	}
@@ -111,7 +119,8 @@ func TestInitDescribes(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(dir, ".config")); err == nil {
 					t.Error("the config file was written")
 				}
-				if out, _ := s3share(t, dir, f.as("OWNER"), s.command("--"+form)...); form != "terraform" && !json.Valid([]byte(out)) {
+				if out, _ := s3share(t, dir, f.as("OWNER"),
+					s.command("--"+form)...); form != "terraform" && !json.Valid([]byte(out)) {
 					t.Errorf("that is not JSON:\n%s", out)
 				}
 			})
@@ -158,7 +167,8 @@ func TestInitRefuses(t *testing.T) {
 func TestInitPrintsTheLineThoughItIsNotWrittenDown(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{}.aws(t, dir)
-	golden(t, "init-not-written", dir, append(f.as("OWNER"), "XDG_CONFIG_HOME=/proc"), setUp{}.command("--yes")...)
+	golden(t, "init-not-written", dir, append(f.as("OWNER"), "XDG_CONFIG_HOME=/proc"),
+		setUp{}.command("--yes")...)
 }
 
 // TestJoin has the client take the line that init printed.
@@ -278,7 +288,8 @@ func TestInitKeepsTheFolders(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{}.aws(t, dir)
 	command := setUp{}.command("--yes")
-	if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--folder", "In", "--folder", "Out")...); code != hint.ExitOK {
+	if out, code := s3share(t, dir, f.as("OWNER"),
+		append(command, "--folder", "In", "--folder", "Out")...); code != hint.ExitOK {
 		t.Fatal(out)
 	}
 	f.took()
@@ -289,7 +300,9 @@ func TestInitKeepsTheFolders(t *testing.T) {
 	}
 	out, code := s3share(t, dir, f.as("OWNER"), append(command, "--grant", "folders")...)
 	after, err := os.ReadFile(file)
-	if changed := f.took(); code != hint.ExitOK || changed != "" || err != nil || string(after) != string(before) || !strings.Contains(out, "There is nothing to do.") {
-		t.Errorf("it ends with %d and says\n%s\nand sends\n%s\nand the config file is, %v,\n%s", code, out, changed, err, after)
+	if changed := f.took(); code != hint.ExitOK || changed != "" || err != nil ||
+		string(after) != string(before) || !strings.Contains(out, "There is nothing to do.") {
+		t.Errorf("it ends with %d and says\n%s\nand sends\n%s\nand the config file is, %v,\n%s",
+			code, out, changed, err, after)
 	}
 }

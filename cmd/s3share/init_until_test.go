@@ -20,7 +20,8 @@ func TestInitUntil(t *testing.T) {
 	if changed := f.took(); changed != "" {
 		t.Errorf("the second time it sends\n%s", changed)
 	}
-	golden(t, "init-until-later", dir, f.as("OWNER"), append(command, "--until", "2099-03-01T18:00:00Z")...)
+	golden(t, "init-until-later", dir, f.as("OWNER"),
+		append(command, "--until", "2099-03-01T18:00:00Z")...)
 	for _, tt := range []struct {
 		name  string
 		args  []string
@@ -39,17 +40,21 @@ func TestInitUntil(t *testing.T) {
 		changed := f.took()
 		if tt.wider {
 			if code != hint.ExitFailed || changed != "" || !strings.Contains(out, "--widen") {
-				t.Errorf("%s: without --widen it ends with %d and says\n%s\nand sends\n%s", tt.name, code, out, changed)
+				t.Errorf("%s: without --widen it ends with %d and says\n%s\nand sends\n%s",
+					tt.name, code, out, changed)
 			}
-			out, code = s3share(t, dir, f.as("OWNER"), append(command, append(tt.args, "--widen")...)...)
+			out, code = s3share(t, dir, f.as("OWNER"),
+				append(command, append(tt.args, "--widen")...)...)
 			changed = f.took()
 		}
-		ok := code == hint.ExitOK && (changed == "") == (tt.puts == nil) && (tt.lacks == "" || !strings.Contains(changed, tt.lacks))
+		ok := code == hint.ExitOK && (changed == "") == (tt.puts == nil) &&
+			(tt.lacks == "" || !strings.Contains(changed, tt.lacks))
 		for _, want := range tt.puts {
 			ok = ok && strings.Contains(changed, want)
 		}
 		if !ok {
-			t.Errorf("%s: it ends with %d and says\n%s\nand sends\n%s\nwant %q in it, and not %q", tt.name, code, out, changed, tt.puts, tt.lacks)
+			t.Errorf("%s: it ends with %d and says\n%s\nand sends\n%s\nwant %q in it, and not %q",
+				tt.name, code, out, changed, tt.puts, tt.lacks)
 		}
 	}
 }
@@ -58,14 +63,16 @@ func TestInitUntil(t *testing.T) {
 // somebody has changed when it does.
 func TestInitShowsAnEndThatIsPast(t *testing.T) {
 	dir := testhome.Home(t)
-	policy, code := s3share(t, dir, nil, "policy", "team-exchange", "--client", "444455556666", "--until", "2099-01-31")
+	policy, code := s3share(t, dir, nil, "policy", "team-exchange", "--client", "444455556666",
+		"--until", "2099-01-31")
 	if code != hint.ExitOK {
 		t.Fatal(policy)
 	}
 	past := strings.ReplaceAll(policy, "2099-02-01", "2020-02-01")
 	f := setUp{exists: true, before: map[string]string{"policy": past}}.aws(t, dir)
 	golden(t, "init-until-past", dir, f.as("OWNER"), setUp{}.command("--dry-run")...)
-	golden(t, "init-until-renewed", dir, f.as("OWNER"), setUp{}.command("--until", "2099-01-31", "--dry-run")...)
+	golden(t, "init-until-renewed", dir,
+		f.as("OWNER"), setUp{}.command("--until", "2099-01-31", "--dry-run")...)
 
 	testhome.Write(t, dir, "policy.json", policy)
 	golden(t, "check-until", dir, nil, "policy", "--check", "policy.json")
@@ -76,7 +83,8 @@ func TestInitShowsAnEndThatIsPast(t *testing.T) {
 	testhome.Write(t, dir, "policy.json", mixed)
 	golden(t, "check-until-mixed", dir, nil, "policy", "--check", "policy.json")
 	f = setUp{exists: true, before: map[string]string{"policy": mixed}}.aws(t, dir)
-	golden(t, "init-until-changed", dir, f.as("OWNER"), setUp{}.command("--until", "2099-01-31", "--yes")...)
+	golden(t, "init-until-changed", dir,
+		f.as("OWNER"), setUp{}.command("--until", "2099-01-31", "--yes")...)
 	if changed := f.took(); changed != "" {
 		t.Errorf("it sends\n%s", changed)
 	}
@@ -94,7 +102,8 @@ func TestInitKeep(t *testing.T) {
 	if changed := f.took(); changed != "" {
 		t.Errorf("the second time it sends\n%s", changed)
 	}
-	golden(t, "init-keep-shorter", dir, f.as("OWNER"), setUp{}.command("--keep", "1d", "--dry-run")...)
+	golden(t, "init-keep-shorter", dir, f.as("OWNER"),
+		setUp{}.command("--keep", "1d", "--dry-run")...)
 	for _, tt := range []struct {
 		keep  string
 		sends []string
@@ -107,12 +116,15 @@ func TestInitKeep(t *testing.T) {
 	} {
 		out, code := s3share(t, dir, f.as("OWNER"), append(command, "--keep", tt.keep)...)
 		changed := f.took()
-		ok := code == hint.ExitOK && (changed == "") == (tt.sends == nil) && (tt.lacks == "" || !strings.Contains(changed, tt.lacks))
+		ok := code == hint.ExitOK && (changed == "") == (tt.sends == nil) &&
+			(tt.lacks == "" || !strings.Contains(changed, tt.lacks))
 		for _, want := range tt.sends {
 			ok = ok && strings.Contains(changed, want)
 		}
 		if !ok {
-			t.Errorf("--keep %s ends with %d and says\n%s\nand sends\n%s\nwant %q in it, and not %q", tt.keep, code, out, changed, tt.sends, tt.lacks)
+			t.Errorf(
+				"--keep %s ends with %d and says\n%s\nand sends\n%s\nwant %q in it, and not %q",
+				tt.keep, code, out, changed, tt.sends, tt.lacks)
 		}
 	}
 }

@@ -15,7 +15,8 @@ const putsPolicy = "PUT /?policy "
 // less: --yes alone does not give back what was taken, and nothing at all is changed then.
 func TestInitAsksBeforeItWidens(t *testing.T) {
 	command := []string{"init", "team-exchange", "--client", "444455556666", "--yes"}
-	made, code := s3share(t, testhome.Home(t), nil, "policy", "team-exchange", "--client", "444455556666", "--ownership", "writer")
+	made, code := s3share(t, testhome.Home(t), nil, "policy", "team-exchange", "--client",
+		"444455556666", "--ownership", "writer")
 	if code != hint.ExitOK {
 		t.Fatal(made)
 	}
@@ -40,22 +41,32 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 				t.Fatalf("there is no %s in\n%s", tt.old, made)
 			}
 			dir := testhome.Home(t)
-			f := setUp{exists: true, before: map[string]string{"policy": policy, "ownershipControls": owned("ObjectWriter")}}.aws(t, dir)
-			asked := append(command[:len(command):len(command)], "--grant", "folders", "--ownership", "writer")
-			for _, how := range [][]string{asked, append(asked, "--json"), append(asked, "--terraform"), append(asked, "--cloudformation")} {
+			f := setUp{exists: true, before: map[string]string{"policy": policy,
+				"ownershipControls": owned("ObjectWriter")}}.aws(t, dir)
+			asked := append(command[:len(command):len(command)], "--grant", "folders",
+				"--ownership", "writer")
+			for _, how := range [][]string{asked, append(asked, "--json"),
+				append(asked, "--terraform"), append(asked, "--cloudformation")} {
 				out, code := s3share(t, dir, f.as("OWNER"), how...)
-				if changed := f.took(); code != hint.ExitFailed || changed != "" || !strings.Contains(out, "--widen") || !strings.Contains(out, tt.more) {
-					t.Errorf("%q ends with %d and says\n%s\nand sends\n%s\nwant it to say %q", how, code, out, changed, tt.more)
+				if changed := f.took(); code != hint.ExitFailed || changed != "" ||
+					!strings.Contains(out, "--widen") || !strings.Contains(out, tt.more) {
+					t.Errorf("%q ends with %d and says\n%s\nand sends\n%s\nwant it to say %q",
+						how, code, out, changed, tt.more)
 				}
 			}
 			// What nobody asks for stays as it is, and the rest is done.
-			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--ownership", "writer", "--versioning")...)
-			if changed := f.took(); tt.name != "a Deny of earlier versions" && (code != hint.ExitOK || strings.Contains(changed, putsPolicy) || !strings.Contains(changed, "Versioning")) {
-				t.Errorf("without --grant it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+			out, code := s3share(t, dir,
+				f.as("OWNER"), append(command, "--ownership", "writer", "--versioning")...)
+			if changed := f.took(); tt.name != "a Deny of earlier versions" &&
+				(code != hint.ExitOK || strings.Contains(changed, putsPolicy) ||
+					!strings.Contains(changed, "Versioning")) {
+				t.Errorf("without --grant it ends with %d and says\n%s\nand sends\n%s",
+					code, out, changed)
 			}
 			out, code = s3share(t, dir, f.as("OWNER"), append(asked, "--widen")...)
 			if changed := f.took(); code != hint.ExitOK || !strings.Contains(changed, putsPolicy) {
-				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s",
+					code, out, changed)
 			}
 		})
 	}
@@ -66,14 +77,16 @@ func TestInitAsksBeforeItWidens(t *testing.T) {
 // not agree to what it could do in addition, which is shown.
 func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 	grant := func(flags ...string) string {
-		out, code := s3share(t, testhome.Home(t), nil, append([]string{"policy", "team-exchange"}, flags...)...)
+		out, code := s3share(t, testhome.Home(t),
+			nil, append([]string{"policy", "team-exchange"}, flags...)...)
 		if code != hint.ExitOK {
 			t.Fatal(out)
 		}
 		return out
 	}
 	narrow := func(principal, condition string) string {
-		return policyOf(statement("Allow", principal, `"s3:GetObject"`, `"arn:aws:s3:::team-exchange/Submissions/q1/*"`, `"Condition": {`+condition+`}`))
+		return policyOf(statement("Allow", principal, `"s3:GetObject"`,
+			`"arn:aws:s3:::team-exchange/Submissions/q1/*"`, `"Condition": {`+condition+`}`))
 	}
 	const office = `"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}`
 	for _, tt := range []struct {
@@ -93,16 +106,21 @@ func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 			command := append([]string{"init", "team-exchange"}, tt.args...)
 			for _, how := range []string{"--yes", "--terraform", "--cloudformation"} {
 				out, code := s3share(t, dir, f.as("OWNER"), append(command, how)...)
-				if changed := f.took(); code != hint.ExitFailed || changed != "" || !strings.Contains(out, "--widen") {
-					t.Errorf("with %s it ends with %d and says\n%s\nand sends\n%s", how, code, out, changed)
+				if changed := f.took(); code != hint.ExitFailed || changed != "" ||
+					!strings.Contains(out, "--widen") {
+					t.Errorf("with %s it ends with %d and says\n%s\nand sends\n%s",
+						how, code, out, changed)
 				}
 			}
-			if out, code := s3share(t, dir, f.as("OWNER"), append(command, "--dry-run")...); code != hint.ExitOK || !strings.Contains(out, "This allows more than now:\n") {
+			if out, code := s3share(t, dir, f.as("OWNER"),
+				append(command, "--dry-run")...); code != hint.ExitOK ||
+				!strings.Contains(out, "This allows more than now:\n") {
 				t.Errorf("--dry-run ends with %d and says\n%s", code, out)
 			}
 			out, code := s3share(t, dir, f.as("OWNER"), append(command, "--yes", "--widen")...)
 			if changed := f.took(); code != hint.ExitOK || !strings.Contains(changed, putsPolicy) {
-				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s", code, out, changed)
+				t.Errorf("with --widen it ends with %d and says\n%s\nand sends\n%s",
+					code, out, changed)
 			}
 		})
 	}
@@ -113,8 +131,10 @@ func TestInitWidensNoClientUnderAnotherName(t *testing.T) {
 func TestInitRemove(t *testing.T) {
 	dir := testhome.Home(t)
 	f := setUp{exists: true, before: map[string]string{"policy": foreignPolicy}}.aws(t, dir)
-	for _, client := range []string{"444455556666", "arn:aws:iam::444455556666:role/delivery", "777788889999"} {
-		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client", client, "--yes", "--widen"); code != hint.ExitOK {
+	for _, client := range []string{"444455556666",
+		"arn:aws:iam::444455556666:role/delivery", "777788889999"} {
+		if out, code := s3share(t, dir, f.as("OWNER"), "init", "team-exchange", "--client",
+			client, "--yes", "--widen"); code != hint.ExitOK {
 			t.Fatal(out)
 		}
 	}
@@ -126,11 +146,13 @@ func TestInitRemove(t *testing.T) {
 	}
 	golden(t, "init-remove", dir, f.as("OWNER"), append(remove, "--yes")...)
 	changed := f.took()
-	if !strings.HasPrefix(changed, putsPolicy) || strings.Contains(changed, "444455556666") || !strings.Contains(changed, "777788889999") || !strings.Contains(changed, "Team") {
+	if !strings.HasPrefix(changed, putsPolicy) || strings.Contains(changed, "444455556666") ||
+		!strings.Contains(changed, "777788889999") || !strings.Contains(changed, "Team") {
 		t.Errorf("it sends\n%s", changed)
 	}
 	golden(t, "init-remove-again", dir, f.as("OWNER"), append(remove, "--yes")...)
-	golden(t, "init-remove-misuse", dir, f.as("OWNER"), append(remove, "--client", "777788889999")...)
+	golden(t, "init-remove-misuse", dir,
+		f.as("OWNER"), append(remove, "--client", "777788889999")...)
 	if changed := f.took(); changed != "" {
 		t.Errorf("the second time it sends\n%s", changed)
 	}

@@ -72,8 +72,10 @@ belongs to another account, it is refused.
 	flags := cmd.Flags()
 	in.flags = config.AddFlags(flags, "profile", config.PayerSetting)
 	flags.BoolVarP(&in.yes, "yes", "y", false, "do not ask")
-	flags.StringVar(&in.name, "name", "", "the exchange's `NAME` in the config file (default: the bucket's)")
-	flags.StringVar(&in.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	flags.StringVar(&in.name, "name", "",
+		"the exchange's `NAME` in the config file (default: the bucket's)")
+	flags.StringVar(&in.config, "config",
+		"", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	return cmd
 }
 
@@ -83,7 +85,8 @@ func (in *joinCmd) run(ctx context.Context, stdin io.Reader, n ui.Printer) error
 		return err
 	}
 	i := in.invitation
-	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket, i.Region, i.Endpoint, i.Owner, i.Folders
+	s.Bucket, s.Region, s.Endpoint, s.Owner, s.Folders = i.Bucket,
+		i.Region, i.Endpoint, i.Owner, i.Folders
 	s.Payer = s.Payer || i.RequesterPays
 	i.RequesterPays = s.Payer
 	if err := in.agree(stdin, n, config.NewEntry(i, s.Profile), s); err != nil {
@@ -121,7 +124,10 @@ func (in *joinCmd) agree(stdin io.Reader, n ui.Printer, t config.Entry, s *confi
 	}
 	if s.Owner == "" && l.Owner != "" {
 		s.Owner = l.Owner
-		n.Line(hint.OneLine(fmt.Sprintf("The line names no owner. The bucket has to belong to %s, as %s says.", l.Owner, l.File)))
+		n.Line(
+			hint.OneLine(
+				fmt.Sprintf("The line names no owner. The bucket has to belong to %s, as %s says.",
+					l.Owner, l.File)))
 	}
 	if len(l.Changes) == 0 {
 		return nil
@@ -182,10 +188,13 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 		}
 	}
 	if odd != nil {
-		n.Line("Some rights could not be found out: " + hint.OneLine(ui.Explain(s.Destination(), odd).Error()))
+		n.Line("Some rights could not be found out: " +
+			hint.OneLine(ui.Explain(s.Destination(), odd).Error()))
 	}
 	if !granted && odd == nil {
-		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " + cmp.Or(id.Account, "ACCOUNT") + "; if you meant another account, name its profile with --profile"
+		advice := "the owner has to let your account in: s3share init " + s.Bucket + " --client " +
+			cmp.Or(id.Account, "ACCOUNT") +
+			"; if you meant another account, name its profile with --profile"
 		return hint.With(errors.New("the bucket's policy does not let this account in"), advice)
 	}
 	return nil
@@ -195,12 +204,14 @@ func (in *joinCmd) check(ctx context.Context, n ui.Printer, s *config.Settings) 
 // this answer tells nothing.
 func unreachable(err error) bool {
 	var e *s3backend.Error
-	return !errors.As(err, &e) || e.Status() == 0 || errors.Is(err, s3backend.BadLogin) || errors.Is(err, s3backend.NoBucket)
+	return !errors.As(err, &e) || e.Status() == 0 || errors.Is(err, s3backend.BadLogin) ||
+		errors.Is(err, s3backend.NoBucket)
 }
 
 // askRights finds out what may be done in a folder, by requests that make and change no
 // object. Beside an error are the rights that could be told.
-func askRights(ctx context.Context, c *s3backend.Client, folder string) (r access.Rights, err error) {
+func askRights(ctx context.Context, c *s3backend.Client,
+	folder string) (r access.Rights, err error) {
 	prefix := folder + "/"
 	r.Folder = folder
 	list := c.Rights().MayList(ctx, prefix)

@@ -24,14 +24,17 @@ import (
 // trust asks before a server on this machine that only the line names gets requests. Where
 // nobody can be asked, temporary credentials do not go there, and others only if what
 // listens speaks like S3.
-func (in *joinCmd) trust(ctx context.Context, stdin io.Reader, n ui.Printer, s *config.Settings) error {
+func (in *joinCmd) trust(ctx context.Context, stdin io.Reader,
+	n ui.Printer, s *config.Settings) error {
 	u, err := url.Parse(s.Endpoint)
-	if err != nil || in.yes || s.Endpoint == "" || !s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
+	if err != nil || in.yes || s.Endpoint == "" ||
+		!s3backend.IsLoopback(u.Hostname()) || namedHere(s.Endpoint) {
 		return nil // what is no endpoint is told when it is used
 	}
 	n.Line(hint.OneLine(fmt.Sprintf("The line names a server on this machine, %s.", s.Endpoint)))
 	if hint.ReadsFromTerminal(stdin) {
-		return confirm(stdin, n.Out, "Send it requests with your credentials?", "say --yes, if that is meant")
+		return confirm(stdin, n.Out, "Send it requests with your credentials?",
+			"say --yes, if that is meant")
 	}
 	client, err := connect(ctx, s, s.Owner)
 	if err != nil {
@@ -44,7 +47,9 @@ func (in *joinCmd) trust(ctx context.Context, stdin io.Reader, n ui.Printer, s *
 	}
 	const advice = "if that server is meant, say --yes, or name it in AWS_ENDPOINT_URL_S3"
 	if creds.SessionToken != "" {
-		return hint.With(errors.New("only the line names this server on this machine, so no session token is sent to it"), advice)
+		return hint.With(
+			errors.New(
+				"only the line names this server on this machine, so no session token is sent to it"), advice)
 	}
 	switch is, err := speaksS3(ctx, s.Endpoint); {
 	case err != nil:
@@ -57,7 +62,8 @@ func (in *joinCmd) trust(ctx context.Context, stdin io.Reader, n ui.Printer, s *
 
 // namedHere reports whether the environment names a server, too.
 func namedHere(endpoint string) bool {
-	for _, name := range []string{"S3SHARE_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+	for _, name := range []string{"S3SHARE_ENDPOINT_URL",
+		"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
 		if os.Getenv(name) == endpoint {
 			return true
 		}

@@ -49,7 +49,8 @@ func (l *listener) took() string {
 // TestJoinTrustsNoPort takes lines that lead to some program on this machine: it is sent no
 // credentials, unless somebody on this machine has named it too, or has been asked.
 func TestJoinTrustsNoPort(t *testing.T) {
-	static := []string{"AWS_ACCESS_KEY_ID=AKIACANARY", "AWS_SECRET_ACCESS_KEY=canary-secret", "AWS_SESSION_TOKEN="}
+	static := []string{"AWS_ACCESS_KEY_ID=AKIACANARY",
+		"AWS_SECRET_ACCESS_KEY=canary-secret", "AWS_SESSION_TOKEN="}
 	temporary := append(static[:2:2], "AWS_SESSION_TOKEN=canary-token")
 	s3 := http.Header{"X-Amz-Request-Id": {"1"}}
 	for _, tt := range []struct {
@@ -70,7 +71,8 @@ func TestJoinTrustsNoPort(t *testing.T) {
 			t.Run(tt.name+" at "+host, func(t *testing.T) {
 				l := newListener(t, tt.header)
 				at := strings.Replace(l.URL, "127.0.0.1", host, 1)
-				line := access.Invitation{Bucket: "team-exchange", Region: "us-east-1", Endpoint: at, Owner: "111122223333"}.String()
+				line := access.Invitation{Bucket: "team-exchange", Region: "us-east-1",
+					Endpoint: at, Owner: "111122223333"}.String()
 				args := []string{"join", line}
 				if tt.yes {
 					args = append(args, "--yes")
@@ -79,9 +81,12 @@ func TestJoinTrustsNoPort(t *testing.T) {
 				for _, e := range tt.env {
 					env = append(env, strings.Replace(e, "HERE", at, 1))
 				}
-				out, code := s3share(t, testhome.Home(t), append(env, "AWS_EC2_METADATA_DISABLED=true"), args...)
+				out, code := s3share(t, testhome.Home(t),
+					append(env, "AWS_EC2_METADATA_DISABLED=true"), args...)
 				sent := l.took()
-				if got := strings.Contains(sent, "Authorization"); got != tt.signed || strings.Contains(sent, "canary-token") && !tt.signed || strings.Contains(sent, "canary-secret") {
+				if got := strings.Contains(sent, "Authorization"); got != tt.signed ||
+					strings.Contains(sent, "canary-token") && !tt.signed ||
+					strings.Contains(sent, "canary-secret") {
 					t.Errorf("sent was\n%s\nwant it signed: %v; said was\n%s", sent, tt.signed, out)
 				}
 				if code != hint.ExitFailed || !tt.signed && !strings.Contains(out, "--yes") {
@@ -103,25 +108,30 @@ func TestJoinShowsWhatChanges(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			owners := testhome.Home(t)
 			f := setUp{}.aws(t, owners)
-			if out, code := s3share(t, owners, f.as("OWNER"), setUp{}.command("--yes")...); code != hint.ExitOK {
+			if out, code := s3share(t, owners, f.as("OWNER"),
+				setUp{}.command("--yes")...); code != hint.ExitOK {
 				t.Fatal(out)
 			}
 			dir := testhome.Home(t)
-			line := access.Invitation{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333"}.String()
+			line := access.Invitation{Bucket: "team-exchange", Region: "eu-central-1",
+				Owner: "111122223333"}.String()
 			before := "[exchange.team-exchange]\n" + tt.before
 			testhome.Write(t, dir, ".config/s3share/config.toml", before)
 			file := filepath.Join(dir, ".config/s3share/config.toml")
 			out, code := s3share(t, dir, f.as("CLIENT"), "join", line)
 			text, err := os.ReadFile(file)
-			if code == hint.ExitOK || !strings.Contains(out, tt.says) || err != nil || string(text) != before {
+			if code == hint.ExitOK || !strings.Contains(out, tt.says) || err != nil ||
+				string(text) != before {
 				t.Errorf("it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
 			}
 			if strings.Contains(out, "You may") {
 				t.Errorf("S3 was asked before:\n%s", out)
 			}
 			out, code = s3share(t, dir, f.as("CLIENT"), "join", line, "--yes")
-			if text, err = os.ReadFile(file); code != hint.ExitOK || err != nil || string(text) == before {
-				t.Errorf("with --yes it ends with %d and says\n%s\nand the file is\n%s", code, out, text)
+			if text, err = os.ReadFile(file); code != hint.ExitOK || err != nil ||
+				string(text) == before {
+				t.Errorf("with --yes it ends with %d and says\n%s\nand the file is\n%s",
+					code, out, text)
 			}
 		})
 	}

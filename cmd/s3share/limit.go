@@ -72,7 +72,8 @@ func askLimits(ctx context.Context, out io.Writer, ask control.LimitRequest, pla
 }
 
 // limitAll asks the daemon of each of places, also if one of them fails.
-func limitAll(ctx context.Context, out io.Writer, places []control.Target, ask control.LimitRequest) error {
+func limitAll(ctx context.Context, out io.Writer, places []control.Target,
+	ask control.LimitRequest) error {
 	var all []error
 	for _, p := range places {
 		limits, err := setLimits(ctx, p, ask)
@@ -85,7 +86,8 @@ func limitAll(ctx context.Context, out io.Writer, places []control.Target, ask c
 	return errors.Join(all...)
 }
 
-func setLimits(ctx context.Context, p control.Target, ask control.LimitRequest) (l control.Limits, err error) {
+func setLimits(ctx context.Context, p control.Target,
+	ask control.LimitRequest) (l control.Limits, err error) {
 	if p.Client == nil {
 		return l, hint.With(errors.New(p.State.DaemonText()), p.State.Advice())
 	}

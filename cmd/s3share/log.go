@@ -58,8 +58,10 @@ a mount, or is named as in a mount: Delivery/2026.
 		RunE: func(cmd *cobra.Command, args []string) error { return m.run(cmd, args) },
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&m.since, "since", "", "list what happened since `TIME`: 2026-11-30, 2026-11-30T09:00:00Z, or 12h or 7d ago")
-	cmd.Flags().StringVar(&m.pattern, "name", "", "list files whose name is like `PATTERN`, or whose path is if it has a slash")
+	cmd.Flags().StringVar(&m.since, "since",
+		"", "list what happened since `TIME`: 2026-11-30, 2026-11-30T09:00:00Z, or 12h or 7d ago")
+	cmd.Flags().StringVar(&m.pattern, "name",
+		"", "list files whose name is like `PATTERN`, or whose path is if it has a slash")
 	cmd.Flags().BoolVar(&m.asJSON, "json", false, "print JSON, a line for each entry")
 	cmd.Flags().BoolVar(&m.asCSV, "csv", false, "print CSV")
 	return cmd
@@ -90,14 +92,17 @@ func (m *logCmd) run(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("cannot read the log: %w", err)
 	}
 	if len(report.Problems) > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "s3share: note: the log is not as it was written: %s; s3share verify tells all\n", problemText(report.Problems[0]))
+		fmt.Fprintf(cmd.ErrOrStderr(),
+			"s3share: note: the log is not as it was written: %s; s3share verify tells all\n",
+			problemText(report.Problems[0]))
 	}
 	return m.print(cmd.OutOrStdout(), s, rows)
 }
 
 // place returns the settings of the exchange that an argument names, and the key of the folder in
 // it, "" for all.
-func (m *logCmd) place(ctx context.Context, args []string) (s *config.Settings, folder string, err error) {
+func (m *logCmd) place(ctx context.Context,
+	args []string) (s *config.Settings, folder string, err error) {
 	name := m.exchange
 	if len(args) > 0 {
 		folder = args[0]
@@ -133,11 +138,13 @@ func (m *logCmd) place(ctx context.Context, args []string) (s *config.Settings, 
 // logRow is an entry with what later ones say of its version.
 type logRow struct {
 	receipts.Entry
-	OwnerRead time.Time // when the bucket's owner was seen to be able to read it; zero if he was not
+	// when the bucket's owner was seen to be able to read it; zero if he was not
+	OwnerRead time.Time
 }
 
 // read reads the entries that are asked for.
-func (m *logCmd) read(ctx context.Context, s *config.Settings, folder string, since time.Time) ([]logRow, receipts.Report, error) {
+func (m *logCmd) read(ctx context.Context, s *config.Settings,
+	folder string, since time.Time) ([]logRow, receipts.Report, error) {
 	if _, err := os.Lstat(s.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return nil, receipts.Report{}, nil // reading makes no directory
 	}
@@ -148,21 +155,22 @@ func (m *logCmd) read(ctx context.Context, s *config.Settings, folder string, si
 	defer l.Close()
 	var rows []logRow
 	last := map[string]int{} // the row of a version, by its key and ETag
-	report, err := l.Read(ctx, both(mayMatch(m.pattern), mayBeSince(since)), func(e *receipts.Entry) error {
-		version := string(e.Key) + "\x00" + e.ETag
-		switch {
-		case e.Event == receipts.Readable:
-			if i, ok := last[version]; ok && rows[i].OwnerRead.IsZero() {
-				rows[i].OwnerRead = e.Time
+	report, err := l.Read(ctx, both(mayMatch(m.pattern), mayBeSince(since)),
+		func(e *receipts.Entry) error {
+			version := string(e.Key) + "\x00" + e.ETag
+			switch {
+			case e.Event == receipts.Readable:
+				if i, ok := last[version]; ok && rows[i].OwnerRead.IsZero() {
+					rows[i].OwnerRead = e.Time
+				}
+				return nil
+			case e.Time.Before(since), !m.matches(e, folder):
+				return nil
 			}
+			last[version] = len(rows)
+			rows = append(rows, logRow{Entry: *e})
 			return nil
-		case e.Time.Before(since), !m.matches(e, folder):
-			return nil
-		}
-		last[version] = len(rows)
-		rows = append(rows, logRow{Entry: *e})
-		return nil
-	})
+		})
 	return rows, report, err
 }
 
@@ -192,7 +200,8 @@ func (m *logCmd) matches(e *receipts.Entry, folder string) bool {
 func mayMatch(pattern string) func(line []byte) bool {
 	longest := ""
 	for part := range strings.FieldsFuncSeq(pattern, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' || r == '.' || r == ' ')
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			r == '_' || r == '.' || r == ' ')
 	}) {
 		if len(part) > len(longest) {
 			longest = part
@@ -214,7 +223,8 @@ func mayBeSince(since time.Time) func(line []byte) bool {
 	first := since.UTC().Format(second)
 	readable := fmt.Appendf(nil, `"event":%q`, receipts.Readable)
 	return func(line []byte) bool {
-		_, rest, ok := bytes.Cut(line, []byte(`"time":"`)) // in no key: JSON escapes the quotes there
+		// in no key: JSON escapes the quotes there
+		_, rest, ok := bytes.Cut(line, []byte(`"time":"`))
 		at, _, ended := bytes.Cut(rest, []byte(`"`))
 		inUTC := ok && ended && len(at) > len(second) && at[len(at)-1] == 'Z'
 		return !inUTC || string(at[:len(second)]) >= first || bytes.Contains(line, readable)
@@ -250,7 +260,9 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is neither a time as 2026-11-30 or 2026-11-30T09:00:00Z, nor how long ago as 12h or 7d", text)
+	return time.Time{},
+		fmt.Errorf(
+			"%q is neither a time as 2026-11-30 or 2026-11-30T09:00:00Z, nor how long ago as 12h or 7d", text)
 }
 
 func (m *logCmd) print(out io.Writer, s *config.Settings, rows []logRow) error {
@@ -306,7 +318,8 @@ func gapText(e *receipts.Entry) string {
 	case receipts.Killed:
 		return "the mount before was killed: what it delivered in its last instant, and what it received last, may be missing"
 	case receipts.NotWritten:
-		return fmt.Sprintf("%s since %s could not be recorded", ui.Count(e.Lost, "event"), timeText(e.From))
+		return fmt.Sprintf("%s since %s could not be recorded",
+			ui.Count(e.Lost, "event"), timeText(e.From))
 	}
 	return "something may be missing"
 }
@@ -339,8 +352,10 @@ type jsonRow struct {
 
 func (r logRow) json() jsonRow {
 	row := jsonRow{
-		1, r.N, r.Event, r.Time, jsonbytes.String(keyname.Path(string(r.Key))), r.Key, nil, r.ETag, r.VersionID, r.SHA256, r.CRC64NVME,
-		r.Modified, r.Bucket, r.Principal, r.By, r.How, r.Late, r.OwnerRead, r.Reason, r.Lost, r.From, r.Sum,
+		1, r.N, r.Event, r.Time, jsonbytes.String(keyname.Path(string(r.Key))), r.Key,
+		nil, r.ETag, r.VersionID, r.SHA256, r.CRC64NVME,
+		r.Modified, r.Bucket, r.Principal, r.By, r.How, r.Late,
+		r.OwnerRead, r.Reason, r.Lost, r.From, r.Sum,
 	}
 	if r.IsVersion() && r.Size >= 0 {
 		row.Size = &r.Size
@@ -350,7 +365,9 @@ func (r logRow) json() jsonRow {
 
 func printCSV(out io.Writer, rows []logRow) error {
 	w := csv.NewWriter(out)
-	err := w.Write([]string{"n", "event", "time", "path", "size", "etag", "version_id", "sha256", "crc64nvme", "modified", "bucket", "principal", "by", "how", "late", "owner_read", "reason", "lost", "sum"})
+	err := w.Write([]string{"n", "event", "time", "path", "size", "etag", "version_id", "sha256",
+		"crc64nvme", "modified", "bucket", "principal", "by", "how", "late", "owner_read",
+		"reason", "lost", "sum"})
 	date := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -372,8 +389,10 @@ func printCSV(out io.Writer, rows []logRow) error {
 			late = "late"
 		}
 		err = w.Write([]string{
-			strconv.FormatUint(r.N, 10), string(r.Event), date(r.Time), keyname.Path(string(r.Key)), size, r.ETag, r.VersionID, r.SHA256,
-			r.CRC64NVME, date(r.Modified), r.Bucket, r.Principal, r.By, r.How, late, date(r.OwnerRead), string(r.Reason), lost, r.Sum,
+			strconv.FormatUint(r.N, 10), string(r.Event), date(r.Time), keyname.Path(string(r.Key)),
+			size, r.ETag, r.VersionID, r.SHA256,
+			r.CRC64NVME, date(r.Modified), r.Bucket, r.Principal, r.By, r.How, late,
+			date(r.OwnerRead), string(r.Reason), lost, r.Sum,
 		})
 	}
 	w.Flush()

@@ -59,19 +59,22 @@ func TestNoEntryIsPassedOver(t *testing.T) {
 	})
 }
 
-// TestLinesBeforeATimeArePassedOver: of a line whose entry is before the time, nothing is decoded, and
-// none is passed over that is not before it.
+// TestLinesBeforeATimeArePassedOver: of a line whose entry is before the time, nothing is decoded,
+// and none is passed over that is not before it.
 func TestLinesBeforeATimeArePassedOver(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("", 60*rapid.IntRange(-720, 720).Draw(t, "zone"))
 		since := time.Unix(1_790_000_000, rapid.Int64Range(0, 1e9-1).Draw(t, "ns")).In(zone)
-		at := since.Add(time.Duration(rapid.Int64Range(-5000, 5000).Draw(t, "ms")) * time.Millisecond)
+		at := since.Add(
+			time.Duration(rapid.Int64Range(-5000, 5000).Draw(t, "ms")) * time.Millisecond)
 		if rapid.Bool().Draw(t, "in UTC") { // as the ledger writes it
 			at = at.UTC()
 		}
 		e := receipts.Entry{
-			Event: rapid.SampledFrom([]receipts.Event{receipts.Delivered, receipts.Gap, receipts.Readable}).Draw(t, "event"),
-			Time:  at, Key: jsonbytes.String(rapid.SampledFrom([]string{"", "k", "\"time\":\"9", "\"event\":\"readable\""}).Draw(t, "key")),
+			Event: rapid.SampledFrom([]receipts.Event{receipts.Delivered, receipts.Gap,
+				receipts.Readable}).Draw(t, "event"),
+			Time: at, Key: jsonbytes.String(rapid.SampledFrom([]string{"", "k",
+				"\"time\":\"9", "\"event\":\"readable\""}).Draw(t, "key")),
 		}
 		line, err := json.Marshal(e)
 		if err != nil {
@@ -81,7 +84,8 @@ func TestLinesBeforeATimeArePassedOver(t *testing.T) {
 		if (e.Event == receipts.Readable || !at.Before(since)) && !decoded {
 			t.Fatalf("since %s, the line is passed over: %s", since, line)
 		}
-		if e.Event != receipts.Readable && at.Before(since.Truncate(time.Second)) && at.Location() == time.UTC && decoded {
+		if e.Event != receipts.Readable && at.Before(since.Truncate(time.Second)) &&
+			at.Location() == time.UTC && decoded {
 			t.Fatalf("since %s, the line is decoded: %s", since, line)
 		}
 	})
@@ -113,7 +117,8 @@ func TestLogFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	table, err := csv.NewReader(&out).ReadAll()
-	if err != nil || len(table) != 6 || table[1][3] != `Delivery/a,"b".csv` || table[1][4] != "2048" || table[2][4] != "" || table[3][17] != "7" {
+	if err != nil || len(table) != 6 || table[1][3] != `Delivery/a,"b".csv` ||
+		table[1][4] != "2048" || table[2][4] != "" || table[3][17] != "7" {
 		t.Errorf("as CSV, %v: %q", err, table)
 	}
 	for _, r := range rows {
@@ -126,7 +131,8 @@ func TestLogFormats(t *testing.T) {
 			Size   *int64
 			Key    jsonbytes.String
 		}
-		if err := json.Unmarshal(text, &back); err != nil || back.Schema != 1 || back.Key != r.Key || (back.Size != nil) != (r.IsVersion() && r.Size >= 0) {
+		if err := json.Unmarshal(text, &back); err != nil || back.Schema != 1 ||
+			back.Key != r.Key || (back.Size != nil) != (r.IsVersion() && r.Size >= 0) {
 			t.Errorf("as JSON: %s, %v", text, err)
 		}
 	}
@@ -136,7 +142,8 @@ func TestLogFormats(t *testing.T) {
 func TestReceiptText(t *testing.T) {
 	obj := s3backend.Object{
 		Key: "Delivery/a\n\x1b[2J\xe9.csv", Size: 9, ETag: "e", Version: "v",
-		Modified: time.Date(2026, 11, 30, 9, 12, 0, 0, time.FixedZone("", 3600)), Owner: "them", Class: "GLACIER",
+		Modified: time.Date(2026, 11, 30,
+			9, 12, 0, 0, time.FixedZone("", 3600)), Owner: "them", Class: "GLACIER",
 	}
 	const want = `s3share receipt 1
 bucket:        team
@@ -152,7 +159,8 @@ last modified: 2026-11-30T08:12:00Z
 	if text != want || !ok || len(sum) != 65 {
 		t.Errorf("the receipt:\n%s\nwant\n%s", got, want)
 	}
-	if got := receiptText("team", s3backend.Object{Key: "k"}, ""); !strings.Contains(got, "checksum:      none\nversion id:    none\n") {
+	if got := receiptText("team", s3backend.Object{Key: "k"}, ""); !strings.Contains(got,
+		"checksum:      none\nversion id:    none\n") {
 		t.Errorf("the receipt of what has none:\n%s", got)
 	}
 }

@@ -39,7 +39,8 @@ No secret is stored: the code goes to the mount's process and from there to AWS.
 			if err != nil {
 				return fmt.Errorf("cannot log in: %w", err)
 			}
-			l := loginPrompter{in: os.Stdin, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), done: map[string]bool{}}
+			l := loginPrompter{in: os.Stdin, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(),
+				done: map[string]bool{}}
 			var all []error
 			for _, p := range places {
 				if err := l.login(ctx, p); err != nil {
@@ -55,14 +56,16 @@ No secret is stored: the code goes to the mount's process and from there to AWS.
 // in one, or all.
 func exchangesOf(ctx context.Context, args []string) ([]control.Target, error) {
 	mounted, problem := control.AllTargets(ctx)
-	mounted = slices.DeleteFunc(mounted, func(p control.Target) bool { return p.Client == nil && !p.State.Mounted })
+	mounted = slices.DeleteFunc(mounted,
+		func(p control.Target) bool { return p.Client == nil && !p.State.Mounted })
 	switch {
 	case ctx.Err() != nil:
 		return nil, hint.ErrInterrupted
 	case len(args) == 0 && len(mounted) == 0 && problem != nil:
 		return nil, problem
 	case len(args) == 0 && len(mounted) == 0:
-		return nil, hint.With(errors.New("nothing is mounted"), "s3share mount asks for what it needs")
+		return nil, hint.With(errors.New("nothing is mounted"),
+			"s3share mount asks for what it needs")
 	case len(args) == 0:
 		return mounted, nil
 	}
@@ -77,7 +80,8 @@ func exchangesOf(ctx context.Context, args []string) ([]control.Target, error) {
 	}
 	p, err := control.FindTarget(ctx, args[0])
 	if err != nil && !strings.Contains(args[0], "/") {
-		err = hint.With(fmt.Errorf("there is no mounted exchange %q", args[0]), "s3share status lists what is mounted")
+		err = hint.With(fmt.Errorf("there is no mounted exchange %q", args[0]),
+			"s3share status lists what is mounted")
 	}
 	if err != nil {
 		return nil, err
@@ -121,7 +125,8 @@ func (l *loginPrompter) login(ctx context.Context, p control.Target) error {
 	if a.Error != "" {
 		return hint.With(errors.New(a.Error), a.Hint)
 	}
-	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()), ui.Count(a.Files, "file"))
+	fmt.Fprintf(l.out, "logged in to %s; trying again: %s\n", hint.OneLine(p.State.Label()),
+		ui.Count(a.Files, "file"))
 	return nil
 }
 
@@ -134,8 +139,10 @@ func (l *loginPrompter) sso(ctx context.Context, profile string) error {
 	said := "aws " + strings.Join(args, " ")
 	aws, err := exec.LookPath("aws")
 	if err != nil {
-		return hint.With(errors.New("its profile logs in by SSO, for which the AWS CLI is needed, and it is not installed"),
-			"run "+said+" where there is one, with the same home directory; the mount goes on by itself")
+		return hint.With(errors.New(
+			"its profile logs in by SSO, for which the AWS CLI is needed, and it is not installed"),
+			"run "+said+
+				" where there is one, with the same home directory; the mount goes on by itself")
 	}
 	cmd := exec.CommandContext(ctx, aws, args...) // #nosec G204 -- without a shell; the profile is that of this user's own daemon
 	// aws may ask at the terminal, if there is one.
@@ -157,7 +164,8 @@ func (l *loginPrompter) code(device string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
-		return "", hint.With(errors.New("its role asks for an MFA code, and none was typed"), "type it, or write it to standard input")
+		return "", hint.With(errors.New("its role asks for an MFA code, and none was typed"),
+			"type it, or write it to standard input")
 	}
 	return code, nil
 }

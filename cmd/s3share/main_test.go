@@ -66,7 +66,8 @@ var ourPID = regexp.MustCompile(`\(pid \d+`)
 func golden(t *testing.T, name, dir string, env []string, args ...string) {
 	t.Helper()
 	out, code := s3share(t, dir, env, args...)
-	got := "$ s3share " + strings.Join(args, " ") + "\n" + out + "exit status " + strconv.Itoa(code) + "\n"
+	got := "$ s3share " + strings.Join(args, " ") + "\n" + out + "exit status " +
+		strconv.Itoa(code) + "\n"
 	got = strings.ReplaceAll(got, dir, "$HOME")
 	got = otherMounts.ReplaceAllString(got, "")
 	got = ourPID.ReplaceAllString(got, "(pid N")

@@ -31,7 +31,8 @@ $SOURCE_DATE_EPOCH, in seconds, if that is set.
 				}
 				date = time.Unix(seconds, 0)
 			}
-			if err := manual.Write(args[0], manual.Pages(cmd.Root(), hint.VersionText(), date)); err != nil {
+			if err := manual.Write(args[0],
+				manual.Pages(cmd.Root(), hint.VersionText(), date)); err != nil {
 				return fmt.Errorf("cannot write the manual: %w", err)
 			}
 			return nil

@@ -64,7 +64,8 @@ func TestManual(t *testing.T) {
 	if err != nil || len(files) != len(pages)-1 {
 		t.Fatalf("there are %d files of %d pages: %v", len(files), len(pages)-1, err)
 	}
-	cmd := exec.CommandContext(t.Context(), "mandoc", append([]string{"-T", "lint", "-W", "warning"}, files...)...)
+	cmd := exec.CommandContext(t.Context(),
+		"mandoc", append([]string{"-T", "lint", "-W", "warning"}, files...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("mandoc: %v\n%s", err, out)

@@ -39,7 +39,8 @@ var messageSinks = map[string]int{
 var messageTables = map[string]bool{"reasonWords": true, "consequences": true, "stateWords": true}
 
 // messageNames are variables and fields to which messages are assigned.
-var messageNames = map[string]bool{"Reason": true, "reason": true, "cause": true, "summary": true, "text": true, "NoPolicies": true}
+var messageNames = map[string]bool{"Reason": true, "reason": true, "cause": true,
+	"summary": true, "text": true, "NoPolicies": true}
 
 // programMessages returns the messages in the code of the program, with … for what differs, and
 // where each is. Messages are: the texts of errors; the first results of functions that
@@ -184,7 +185,8 @@ func inspectMessages(file *ast.File, constants map[string]string, add func(token
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
-			returns(n.Type, n.Body, strings.HasSuffix(n.Name.Name, "Text") || strings.HasSuffix(n.Name.Name, "Sentence") || n.Name.Name == "Error")
+			returns(n.Type, n.Body, strings.HasSuffix(n.Name.Name, "Text") ||
+				strings.HasSuffix(n.Name.Name, "Sentence") || n.Name.Name == "Error")
 		case *ast.FuncLit:
 			returns(n.Type, n.Body, false)
 		case *ast.CallExpr:
@@ -194,7 +196,8 @@ func inspectMessages(file *ast.File, constants map[string]string, add func(token
 			}
 			if strings.HasPrefix(name, "fmt.Fprint") && len(n.Args) > 1 {
 				for _, text := range textsOf(n.Args[1], constants) {
-					if message, ok := strings.CutPrefix(text, "s3share: "); ok && !strings.HasPrefix(message, "hint: ") {
+					if message, ok := strings.CutPrefix(text, "s3share: "); ok &&
+						!strings.HasPrefix(message, "hint: ") {
 						add(n.Pos(), message)
 					}
 				}
@@ -206,7 +209,8 @@ func inspectMessages(file *ast.File, constants map[string]string, add func(token
 						switch n := n.(type) {
 						case *ast.KeyValueExpr:
 							if row, ok := n.Value.(*ast.CompositeLit); ok {
-								if hint, ok := row.Elts[1].(*ast.BasicLit); !ok || hint.Value != `""` {
+								if hint, ok := row.Elts[1].(*ast.BasicLit); !ok ||
+									hint.Value != `""` {
 									all(row.Elts[0])
 								}
 							} else {
@@ -367,7 +371,8 @@ func documentedMessages(t *testing.T) map[string]bool {
 	for _, row := range tableRow.FindAllStringSubmatch(string(page), -1) {
 		cells := strings.Split(strings.ReplaceAll(row[1], `\|`, "\x00"), "|")
 		if len(cells) != 3 {
-			t.Errorf("a row of %s has %d cells, and not what is seen, why, and what to do: %s", troubleshooting, len(cells), row[0])
+			t.Errorf("a row of %s has %d cells, and not what is seen, why, and what to do: %s",
+				troubleshooting, len(cells), row[0])
 			continue
 		}
 		for _, m := range messageSpan.FindAllStringSubmatch(cells[0], -1) {
@@ -398,13 +403,15 @@ func TestEveryMessageHasItsCure(t *testing.T) {
 	}
 	for _, message := range slices.Sorted(maps.Keys(documented)) {
 		if said[message] == "" {
-			t.Errorf("%s has a row for %q, which the program does not say", troubleshooting, message)
+			t.Errorf("%s has a row for %q, which the program does not say",
+				troubleshooting, message)
 		}
 	}
 }
 
 // ofTheSystem matches what the system, a fake of it, or the reader of TOML says after a frame.
-var ofTheSystem = regexp.MustCompile(`: (no such file or directory|is a directory|not a directory|it said no|executable file not found in \$PATH)$|: key \S+ is already defined$`)
+var ofTheSystem = regexp.MustCompile(
+	`: (no such file or directory|is a directory|not a directory|it said no|executable file not found in \$PATH)$|: key \S+ is already defined$`)
 
 // TestShownMessagesAreDocumented compares what the tests have seen the program print, in their
 // golden files, with the rows of docs/troubleshooting.md: it would show if programMessages missed
@@ -422,7 +429,8 @@ func TestShownMessagesAreDocumented(t *testing.T) {
 			causes = append(causes, regexp.MustCompile(`^`+pattern+`$`))
 			continue
 		}
-		causes = append(causes, regexp.MustCompile(`(^|: |, but |\d )`+pattern+`(; say a later date|: number \d+)?$`))
+		causes = append(causes,
+			regexp.MustCompile(`(^|: |, but |\d )`+pattern+`(; say a later date|: number \d+)?$`))
 	}
 	goldens, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(goldens) == 0 {
@@ -440,8 +448,10 @@ func TestShownMessagesAreDocumented(t *testing.T) {
 				continue
 			}
 			lines++
-			if !slices.ContainsFunc(causes, func(c *regexp.Regexp) bool { return c.MatchString(message) }) {
-				t.Errorf("%s shows a message that has no row in %s: %s", golden, troubleshooting, message)
+			if !slices.ContainsFunc(causes,
+				func(c *regexp.Regexp) bool { return c.MatchString(message) }) {
+				t.Errorf("%s shows a message that has no row in %s: %s", golden,
+					troubleshooting, message)
 			}
 		}
 	}

@@ -63,7 +63,8 @@ x-...).
 		},
 	}
 	cl.AddFlags(cmd.Flags())
-	cmd.Flags().BoolVarP(&foreground, "foreground", "f", false, "stay in the foreground until it is unmounted")
+	cmd.Flags().BoolVarP(&foreground, "foreground", "f", false,
+		"stay in the foreground until it is unmounted")
 	return cmd
 }
 
@@ -110,7 +111,8 @@ func isMountedOn(dir, name, bucket string) bool {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	p, err := control.FindTarget(ctx, real)
-	return err == nil && p.Client != nil && !p.Client.Foreign() && p.State.Dir == real && p.State.Exchange == name && p.State.Bucket == bucket
+	return err == nil && p.Client != nil && !p.Client.Foreign() && p.State.Dir == real &&
+		p.State.Exchange == name && p.State.Bucket == bucket
 }
 
 // withoutMountEnv is env without what would stand before the config file, and was meant
@@ -123,4 +125,5 @@ func withoutMountEnv(env []string) []string {
 }
 
 // exchangeVariables say which exchange is meant.
-var exchangeVariables = []string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION", "S3SHARE_OWNER", "S3SHARE_FOLDER"}
+var exchangeVariables = []string{"S3SHARE_BUCKET", "S3SHARE_ENDPOINT_URL", "S3SHARE_REGION",
+	"S3SHARE_OWNER", "S3SHARE_FOLDER"}

@@ -34,7 +34,8 @@ func forMountHelper(program string, args []string) (mount []string, fake bool) {
 				mount = append(mount, args[i])
 			}
 		}
-	case len(args) >= 4 && args[2] == "-o" && !strings.HasPrefix(args[0], "-") && !slices.Contains(commandNames(), args[0]):
+	case len(args) >= 4 && args[2] == "-o" && !strings.HasPrefix(args[0], "-") &&
+		!slices.Contains(commandNames(), args[0]):
 		mount = append([]string{"mount"}, args...)
 	default:
 		return args, false
@@ -49,9 +50,10 @@ func forMountHelper(program string, args []string) (mount []string, fake bool) {
 // namesBucket reports whether an -o of these arguments has the option bucket.
 func namesBucket(args []string) bool {
 	for i, arg := range args[1:] {
-		if args[i] == "-o" && slices.ContainsFunc(strings.Split(arg, ","), func(option string) bool {
-			return strings.HasPrefix(option, "bucket=")
-		}) {
+		if args[i] == "-o" &&
+			slices.ContainsFunc(strings.Split(arg, ","), func(option string) bool {
+				return strings.HasPrefix(option, "bucket=")
+			}) {
 			return true
 		}
 	}
@@ -62,7 +64,8 @@ func namesBucket(args []string) bool {
 // none. systemd sets no HOME for units, and so for the lines of fstab: without it there is no
 // config file. mount(8) sets no PATH if it is not run by root: without it there is no fusermount3.
 func completeEnvironment() {
-	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); os.Getenv("HOME") == "" && err == nil && me.HomeDir != "" {
+	if me, err := user.LookupId(strconv.Itoa(os.Getuid())); os.Getenv("HOME") == "" &&
+		err == nil && me.HomeDir != "" {
 		_ = os.Setenv("HOME", me.HomeDir) // a name that cannot be wrong
 	}
 	if os.Getenv("PATH") == "" {

@@ -25,11 +25,13 @@ func TestMountHelper(t *testing.T) {
 		{"/usr/bin/s3share", "team /mnt", "team /mnt"},
 		{"s3share", "--config x -o rw", "--config x -o rw"},
 	} {
-		if got, fake := forMountHelper(tt.program, strings.Fields(tt.args)); !slices.Equal(got, strings.Fields(tt.want)) || fake {
+		if got, fake := forMountHelper(tt.program, strings.Fields(tt.args)); !slices.Equal(got,
+			strings.Fields(tt.want)) || fake {
 			t.Errorf("%s %s is taken for %q, want %s", tt.program, tt.args, got, tt.want)
 		}
 	}
-	if _, fake := forMountHelper("/sbin/mount.s3share", strings.Fields("team /mnt -f -o rw")); !fake {
+	if _, fake := forMountHelper("/sbin/mount.s3share",
+		strings.Fields("team /mnt -f -o rw")); !fake {
 		t.Error("mount --fake would mount")
 	}
 }
@@ -49,8 +51,10 @@ func TestMountHelperEnvironment(t *testing.T) {
 		t.Setenv("HOME", tt.home)
 		t.Setenv("PATH", tt.path)
 		forMountHelper(tt.program, strings.Fields("mount /mnt"))
-		if home, path := os.Getenv("HOME"), os.Getenv("PATH"); home != tt.wantHome || path != tt.wantPath {
-			t.Errorf("%s with HOME=%s PATH=%s has HOME=%s PATH=%s, want %s and %s", tt.program, tt.home, tt.path, home, path, tt.wantHome, tt.wantPath)
+		if home, path := os.Getenv("HOME"), os.Getenv("PATH"); home != tt.wantHome ||
+			path != tt.wantPath {
+			t.Errorf("%s with HOME=%s PATH=%s has HOME=%s PATH=%s, want %s and %s",
+				tt.program, tt.home, tt.path, home, path, tt.wantHome, tt.wantPath)
 		}
 	}
 }

@@ -34,8 +34,10 @@ func fillOutbox(t *testing.T, stateDir string) {
 	if err := statedir.Bind(&config.Settings{StateDir: stateDir, Bucket: "team"}); err != nil {
 		t.Fatal(err)
 	}
-	away := buckettest.Answer(buckettest.New(), buckettest.Put, func() error { return s3backend.Other })
-	c, err := cache.New(away, cache.Config{Folders: []string{"Submissions", "Delivery"}, StateDir: stateDir})
+	away := buckettest.Answer(buckettest.New(), buckettest.Put,
+		func() error { return s3backend.Other })
+	c, err := cache.New(away,
+		cache.Config{Folders: []string{"Submissions", "Delivery"}, StateDir: stateDir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,8 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 			lock := sign(t, stateDir, of)
 			if err := statedir.WriteReasons(stateDir, []outbox.Status{{
 				Key: "Delivery/waits", State: outbox.Blocked, Code: "AccessDenied",
-				Reason: "access denied (s3:PutObject on Delivery/)", Hint: "send the owner the statement that s3share doctor prints",
+				Reason: "access denied (s3:PutObject on Delivery/)",
+				Hint:   "send the owner the statement that s3share doctor prints",
 			}}); err != nil {
 				t.Fatal(err)
 			}
@@ -148,10 +151,12 @@ func TestOutboxWithoutDaemon(t *testing.T) {
 				{"login", "mnt"}, {"unmount", "mnt"},
 			} {
 				out, code := s3share(t, dir, nil, args...)
-				fmt.Fprintf(&got, "$ s3share %s\n%sexit status %d\n", strings.Join(args, " "), out, code)
+				fmt.Fprintf(&got, "$ s3share %s\n%sexit status %d\n",
+					strings.Join(args, " "), out, code)
 			}
 			pid := strconv.Itoa(os.Getpid())
-			text := strings.NewReplacer("(pid "+pid, "(pid N", "kill -9 "+pid, "kill -9 N").Replace(got.String())
+			text := strings.NewReplacer("(pid "+pid, "(pid N",
+				"kill -9 "+pid, "kill -9 N").Replace(got.String())
 			goldenText(t, "outbox-"+tt.name, otherMounts.ReplaceAllString(text, ""))
 			if out, _ := s3share(t, dir, nil, "status"); !strings.Contains(out, "Delivery/waits") {
 				t.Errorf("status does not list it:\n%s", out)
@@ -181,7 +186,8 @@ func resign(t *testing.T, stateDir string, of statedir.LockInfo) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(stateDir, "daemon.lock"), append(text, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(stateDir, "daemon.lock"),
+		append(text, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -199,7 +205,8 @@ func TestStatusFindsStateDirectories(t *testing.T) {
 		}},
 		"environment": {"here", func(_ *testing.T, _, stateDir string) []string { return []string{"S3SHARE_STATE_DIR=" + stateDir} }},
 		"config file": {"here", func(t *testing.T, dir, stateDir string) []string {
-			testhome.Write(t, dir, ".config/s3share/config.toml", fmt.Sprintf("[exchange.team]\nbucket = \"team\"\nstate-dir = %q\n", stateDir))
+			testhome.Write(t, dir, ".config/s3share/config.toml",
+				fmt.Sprintf("[exchange.team]\nbucket = \"team\"\nstate-dir = %q\n", stateDir))
 			return nil
 		}},
 		"registry": {"here [1]\n\xe9", func(t *testing.T, dir, stateDir string) []string {
@@ -261,9 +268,13 @@ func TestStatusNamesAMissingStateDirectory(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Fatalf("it is registered as %q, %v", files, err)
 	}
-	testhome.Write(t, dir, files[0], fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
+	testhome.Write(t,
+		dir, files[0], fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
 	out, code := s3share(t, dir, nil, "status")
-	if code != hint.ExitFailed || !strings.Contains(out, "something may wait in the state directory $HOME/here, which is not there") || !strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
+	if code != hint.ExitFailed ||
+		!strings.Contains(out,
+			"something may wait in the state directory $HOME/here, which is not there") ||
+		!strings.Contains(out, "rm $HOME/.local/state/s3share/outboxes/") {
 		t.Errorf("status ended with %d and said\n%s", code, out)
 	}
 }

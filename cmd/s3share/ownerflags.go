@@ -33,12 +33,18 @@ type ownerFlags struct {
 var connectionSettings = []string{"endpoint-url", "region", "profile"}
 
 func (o *ownerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.client, "client", "", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
-	flags.StringVar(&o.grant, "grant", "", "what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or unchanged)")
-	flags.StringVar(&o.ownership, "ownership", "", "who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
-	flags.StringVar(&o.until, "until", "", "the `DATE` at the end of which (UTC) the client's access ends, like 2027-01-31, or never (default: unchanged)")
-	flags.StringArrayVar(&o.folders, "folder", nil, "the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
-	flags.BoolVar(&o.versions, "client-versions", false, "the client may list and get earlier versions (default: unchanged)")
+	flags.StringVar(&o.client, "client",
+		"", "who is let in: an `ACCOUNT` id, or the ARN of a user or role")
+	flags.StringVar(&o.grant, "grant", "",
+		"what the client may do, a `GRANT`: dropbox, folders, article or full (default: folders, or unchanged)")
+	flags.StringVar(&o.ownership, "ownership", "",
+		"who owns objects, a `SETTING` of S3: enforced, preferred or writer (default: enforced)")
+	flags.StringVar(&o.until, "until", "",
+		"the `DATE` at the end of which (UTC) the client's access ends, like 2027-01-31, or never (default: unchanged)")
+	flags.StringArrayVar(&o.folders, "folder", nil,
+		"the two folders' `NAME`s: first what you share, then what is delivered (default: Submissions and Delivery)")
+	flags.BoolVar(&o.versions, "client-versions",
+		false, "the client may list and get earlier versions (default: unchanged)")
 	o.versionsSaid = func() bool { return flags.Changed("client-versions") }
 	o.flags = config.AddFlags(flags, connectionSettings...)
 }
@@ -83,26 +89,31 @@ func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) 
 	s.Versions, s.VersionsSaid = o.versions, o.versionsSaid()
 	var err error
 	if o.client == "" {
-		return s, hint.Usage("name the client's account with --client, 12 digits", "no client is named")
+		return s, hint.Usage("name the client's account with --client, 12 digits",
+			"no client is named")
 	}
 	if s.Client, err = access.ClientPrincipal(o.client, region, elsewhere); err != nil {
 		return s, hint.Usage("", "cannot read --client: %w", err)
 	}
 	if o.grant != "" {
 		if s.Grant, err = access.ParseGrant(o.grant); err != nil {
-			return s, hint.Usage(hint.DidYouMean(o.grant, grantNames(), ""), "cannot read --grant: %w", err)
+			return s, hint.Usage(hint.DidYouMean(o.grant, grantNames(), ""),
+				"cannot read --grant: %w", err)
 		}
 	}
 	if o.ownership != "" {
 		if s.Ownership, err = access.ParseOwnership(o.ownership); err != nil {
-			return s, hint.Usage(hint.DidYouMean(o.ownership, ownershipNames, ""), "cannot read --ownership: %w", err)
+			return s, hint.Usage(hint.DidYouMean(o.ownership, ownershipNames, ""),
+				"cannot read --ownership: %w", err)
 		}
 	}
 	switch {
 	case elsewhere && o.until != "" && o.until != access.Never:
-		return s, hint.Usage("take the client out with --remove when it is time", "--until is for AWS: whether another server heeds a date in a policy is not known")
+		return s, hint.Usage("take the client out with --remove when it is time",
+			"--until is for AWS: whether another server heeds a date in a policy is not known")
 	case elsewhere && o.keep != "" && o.keep != access.Forever:
-		return s, hint.Usage("remove objects by hand, or by what that server has for it", "--keep is for AWS: whether another server deletes by lifecycle rules is not known")
+		return s, hint.Usage("remove objects by hand, or by what that server has for it",
+			"--keep is for AWS: whether another server deletes by lifecycle rules is not known")
 	}
 	if o.until != "" {
 		s.UntilSaid = true
@@ -126,7 +137,8 @@ func (o *ownerFlags) setup(region string, elsewhere bool) (access.Setup, error) 
 }
 
 // ownershipNames are the settings of Object Ownership, as --ownership takes them.
-var ownershipNames = []string{string(access.Enforced), string(access.Preferred), string(access.Writer)}
+var ownershipNames = []string{string(access.Enforced),
+	string(access.Preferred), string(access.Writer)}
 
 func grantNames() (names []string) {
 	for _, g := range access.Grants() {
@@ -141,7 +153,8 @@ func (o *ownerFlags) twoFolders() (names [2]string, err error) {
 		folders = access.DefaultFolders()
 	}
 	if len(folders) != 2 {
-		return names, hint.Usage("say --folder twice, or not at all", "an exchange has two folders, and --folder names %d", len(folders))
+		return names, hint.Usage("say --folder twice, or not at all",
+			"an exchange has two folders, and --folder names %d", len(folders))
 	}
 	for i, f := range folders {
 		if err := config.CheckFolder(f); err != nil {
@@ -163,7 +176,8 @@ func showRights(n ui.Printer, l access.Lint, client string) {
 		width = max(width, len(f)+1)
 	}
 	for _, f := range l.Folders {
-		n.Line(fmt.Sprintf("  %-*s  %s", width, f+"/", l.Rights(client, f).Words(access.OnCondition)))
+		n.Line(fmt.Sprintf("  %-*s  %s",
+			width, f+"/", l.Rights(client, f).Words(access.OnCondition)))
 	}
 }
 

@@ -106,7 +106,8 @@ func pausable(ctx context.Context, args []string) ([]control.Target, error) {
 	}
 	all, _ := control.AllTargets(ctx) // what cannot be looked at is not meant
 	for _, p := range all {
-		if p.Client == nil && p.State.Daemon == control.DaemonEnded && (p.State.Exchange == args[0] || p.State.Bucket == args[0]) {
+		if p.Client == nil && p.State.Daemon == control.DaemonEnded &&
+			(p.State.Exchange == args[0] || p.State.Bucket == args[0]) {
 			places = append(places, p)
 		}
 	}
@@ -116,7 +117,8 @@ func pausable(ctx context.Context, args []string) ([]control.Target, error) {
 	return places, err
 }
 
-func setPause(ctx context.Context, p control.Target, pause bool) (a control.PauseAnswer, err error) {
+func setPause(ctx context.Context, p control.Target,
+	pause bool) (a control.PauseAnswer, err error) {
 	switch {
 	case p.Client != nil && p.Client.Foreign():
 		return a, control.NotYourMount(p.State.Dir, p.Client.UID)
@@ -126,7 +128,8 @@ func setPause(ctx context.Context, p control.Target, pause bool) (a control.Paus
 	case p.State.Daemon != control.DaemonEnded:
 		return a, hint.With(errors.New(p.State.DaemonText()), p.State.Advice())
 	}
-	a.Was, a.Paused, a.Files = p.State.Paused != nil, p.State.Paused, len(control.Undelivered(p.State.Pending))
+	a.Was, a.Paused, a.Files = p.State.Paused != nil, p.State.Paused,
+		len(control.Undelivered(p.State.Pending))
 	switch {
 	case !pause:
 		a.Paused = nil

@@ -27,21 +27,23 @@ func pausedDaemon(t *testing.T, dir string, fails bool, asked *atomic.Int64) con
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
-		if fails {
-			panic(http.ErrAbortHandler)
-		}
-		_ = json.NewEncoder(w).Encode(struct{}{})
-	})}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			if fails {
+				panic(http.ErrAbortHandler)
+			}
+			_ = json.NewEncoder(w).Encode(struct{}{})
+		})}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close() })
-	return control.Target{Client: control.Dial(socket), State: control.State{Dir: dir, Mounted: true, Daemon: control.DaemonRuns, Bucket: "team"}}
+	return control.Target{Client: control.Dial(socket),
+		State: control.State{Dir: dir, Mounted: true, Daemon: control.DaemonRuns, Bucket: "team"}}
 }
 
 // TestPauseAndLimitReachEveryMount has one mount of several without a daemon, and one whose daemon
-// does not answer. The others are reached all the same, and a line for each names its directory. Those
-// two are named as well, and the exit code is 1.
+// does not answer. The others are reached all the same, and a line for each names its directory.
+// Those two are named as well, and the exit code is 1.
 func TestPauseAndLimitReachEveryMount(t *testing.T) {
 	for name, do := range map[string]func(out io.Writer, places []control.Target) error{
 		"pause": func(out io.Writer, places []control.Target) error {
@@ -57,8 +59,10 @@ func TestPauseAndLimitReachEveryMount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := testhome.Home(t)
 			var asked atomic.Int64
-			lost := control.Target{State: control.State{Dir: filepath.Join(dir, "lost"), Mounted: true, Daemon: control.DaemonUnknown}}
-			a, b := pausedDaemon(t, filepath.Join(dir, "a"), false, &asked), pausedDaemon(t, filepath.Join(dir, "b"), false, &asked)
+			lost := control.Target{State: control.State{Dir: filepath.Join(dir, "lost"),
+				Mounted: true, Daemon: control.DaemonUnknown}}
+			a, b := pausedDaemon(t, filepath.Join(dir, "a"), false, &asked), pausedDaemon(t,
+				filepath.Join(dir, "b"), false, &asked)
 			silent := pausedDaemon(t, filepath.Join(dir, "silent"), true, new(atomic.Int64))
 			for _, c := range []struct {
 				places []control.Target
@@ -75,20 +79,25 @@ func TestPauseAndLimitReachEveryMount(t *testing.T) {
 					want = hint.ExitFailed
 				}
 				if code := hint.PrintError(&errs, do(&out, c.places)); code != want {
-					t.Errorf("of %d mounts the exit code is %d, want %d\n%s", len(c.places), code, want, &errs)
+					t.Errorf("of %d mounts the exit code is %d, want %d\n%s",
+						len(c.places), code, want, &errs)
 				}
 				for _, p := range c.places {
-					if name := p.State.Dir; !slices.Contains(c.named, filepath.Base(name)) && strings.Count("\n"+out.String(), "\n"+name+": ") != 1 {
+					if name := p.State.Dir; !slices.Contains(c.named, filepath.Base(name)) &&
+						strings.Count("\n"+out.String(), "\n"+name+": ") != 1 {
 						t.Errorf("no line, or more than one, begins with %s:\n%s", name, &out)
 					}
 				}
 				for _, mount := range c.named {
-					if !strings.Contains(errs.String(), "cannot "+name+" "+filepath.Join(dir, mount)+": ") {
+					if !strings.Contains(errs.String(),
+						"cannot "+name+" "+filepath.Join(dir, mount)+": ") {
 						t.Errorf("%s is not named:\n%s", mount, &errs)
 					}
 				}
-				if n := int64(len(c.places) - len(c.named)); asked.Load() != n || int64(strings.Count(out.String(), "\n")) != n {
-					t.Errorf("of %d mounts %d were reached, want %d:\n%s", len(c.places), asked.Load(), n, &out)
+				if n := int64(len(c.places) - len(c.named)); asked.Load() != n ||
+					int64(strings.Count(out.String(), "\n")) != n {
+					t.Errorf("of %d mounts %d were reached, want %d:\n%s",
+						len(c.places), asked.Load(), n, &out)
 				}
 			}
 		})

@@ -51,11 +51,14 @@ finds more than notes.
 			}
 			switch {
 			case in.check != "" && in.iam:
-				return hint.Usage("", "--check looks at a bucket's policy and --iam prints another kind: say one of them")
+				return hint.Usage("",
+					"--check looks at a bucket's policy and --iam prints another kind: say one of them")
 			case in.until != "" && (in.iam || in.check != ""):
-				return hint.Usage("", "--until is of the bucket policy that is printed: leave out --iam and --check")
+				return hint.Usage("",
+					"--until is of the bucket policy that is printed: leave out --iam and --check")
 			case in.kms != "" && !in.iam:
-				return hint.Usage("", "a bucket policy has nothing about keys: say --kms with --iam only")
+				return hint.Usage("",
+					"a bucket policy has nothing about keys: say --kms with --iam only")
 			case in.check != "":
 				return in.look(cmd.InOrStdin(), cmd.OutOrStdout())
 			}
@@ -64,9 +67,11 @@ finds more than notes.
 	}
 	flags := cmd.Flags()
 	in.ownerFlags.register(flags)
-	flags.StringVar(&in.check, "check", "", "analyse the policy in this `FILE`; - is standard input")
+	flags.StringVar(&in.check, "check", "",
+		"analyse the policy in this `FILE`; - is standard input")
 	flags.BoolVar(&in.iam, "iam", false, "print the policy for the client's own user or role")
-	flags.StringVar(&in.kms, "kms", "", "with --iam, the full `ARN` of the KMS key that objects are encrypted with")
+	flags.StringVar(&in.kms,
+		"kms", "", "with --iam, the full `ARN` of the KMS key that objects are encrypted with")
 	flags.BoolVar(&in.json, "json", false, "with --check, for scripts")
 	return cmd
 }
@@ -74,7 +79,8 @@ finds more than notes.
 // write prints the policy of the terms.
 func (in *policyCmd) write(out io.Writer) error {
 	if in.bucket == "" {
-		return hint.Usage("", "policy needs a bucket whose policy is printed, or with --check a policy to look at")
+		return hint.Usage("",
+			"policy needs a bucket whose policy is printed, or with --check a policy to look at")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -188,7 +194,8 @@ func (in *policyCmd) lint(doc access.Document) (access.Lint, error) {
 		l.Bucket = access.BucketOf(doc)
 	}
 	if l.Bucket == "" {
-		return l, hint.Usage("name the bucket: s3share policy BUCKET --check "+in.check, "the policy does not say which bucket it is for")
+		return l, hint.Usage("name the bucket: s3share policy BUCKET --check "+in.check,
+			"the policy does not say which bucket it is for")
 	}
 	s, err := in.settings()
 	if err != nil {
@@ -202,7 +209,8 @@ func (in *policyCmd) lint(doc access.Document) (access.Lint, error) {
 	l.Folders = names[:]
 	if in.ownership != "" {
 		if l.Ownership, err = access.ParseOwnership(in.ownership); err != nil {
-			return l, hint.Usage(hint.DidYouMean(in.ownership, ownershipNames, ""), "cannot read --ownership: %w", err)
+			return l, hint.Usage(hint.DidYouMean(in.ownership, ownershipNames, ""),
+				"cannot read --ownership: %w", err)
 		}
 	}
 	return l, nil

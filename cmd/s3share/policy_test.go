@@ -25,7 +25,8 @@ func TestPolicyOfGrants(t *testing.T) {
 		{"policy-china", []string{"--client", "444455556666", "--region", "cn-north-1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			golden(t, tt.name, testhome.Home(t), nil, append([]string{"policy", "team-exchange"}, tt.args...)...)
+			golden(t, tt.name, testhome.Home(t),
+				nil, append([]string{"policy", "team-exchange"}, tt.args...)...)
 		})
 	}
 }
@@ -39,17 +40,21 @@ func TestPolicyLooksAtItsOwn(t *testing.T) {
 		{"article", "list, get, put", "list, get, put"},
 		{"full", "list, get, put, delete", "list, get, put, delete"},
 	} {
-		for ownership, region := range map[string]string{"enforced": "us-east-1", "preferred": "eusc-de-east-1", "writer": "cn-north-1"} {
+		for ownership, region := range map[string]string{"enforced": "us-east-1",
+			"preferred": "eusc-de-east-1", "writer": "cn-north-1"} {
 			dir := testhome.Home(t)
-			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666", "--region", region, "--grant", tt.grant, "--ownership", ownership)
+			text, code := s3share(t, dir, nil, "policy", "b", "--client", "444455556666",
+				"--region", region, "--grant", tt.grant, "--ownership", ownership)
 			if code != hint.ExitOK {
 				t.Fatalf("policy: %s", text)
 			}
 			testhome.Write(t, dir, "policy.json", text)
-			out, code := s3share(t, dir, nil, "policy", "--check", "policy.json", "--ownership", ownership)
+			out, code := s3share(t, dir, nil, "policy", "--check", "policy.json",
+				"--ownership", ownership)
 			want := "  Submissions/  " + tt.submissions + "\n  Delivery/     " + tt.delivery + "\n"
 			if code != hint.ExitOK || !strings.Contains(out, want) {
-				t.Errorf("%s, %s: exit status %d and\n%s\nwant 0 and\n%s", tt.grant, ownership, code, out, want)
+				t.Errorf("%s, %s: exit status %d and\n%s\nwant 0 and\n%s", tt.grant,
+					ownership, code, out, want)
 			}
 		}
 	}
@@ -94,7 +99,8 @@ func TestPolicyCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := testhome.Home(t)
 			testhome.Write(t, dir, "policy.json", tt.policy)
-			golden(t, tt.name, dir, nil, append([]string{"policy", "--check", "policy.json"}, tt.args...)...)
+			golden(t, tt.name, dir, nil,
+				append([]string{"policy", "--check", "policy.json"}, tt.args...)...)
 		})
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 // statement writes one of the exchange team-exchange; more are further members.
 func statement(effect, principal, actions, resources string, more ...string) string {
-	text := fmt.Sprintf(`{"Effect": %q, "Principal": %s, "Action": %s, "Resource": %s`, effect, principal, actions, resources)
+	text := fmt.Sprintf(`{"Effect": %q, "Principal": %s, "Action": %s, "Resource": %s`,
+		effect, principal, actions, resources)
 	for _, m := range more {
 		text += ", " + m
 	}
@@ -33,7 +34,8 @@ func rightFor(principal string) string {
 	return strings.Join([]string{
 		statement("Allow", principal, `["s3:ListBucket", "s3:GetBucketLocation"]`, bucketARN),
 		statement("Allow", principal, `"s3:GetObject"`, bothFolders),
-		statement("Allow", principal, `["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]`, theDelivery),
+		statement("Allow", principal,
+			`["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]`, theDelivery),
 		statement("Allow", principal, `"s3:PutObjectAcl"`, theDelivery, ownersACL),
 	}, ",\n")
 }
@@ -54,14 +56,17 @@ func reads(principal, condition string) string {
 
 // plainDeny is a statement that refuses requests without TLS.
 func plainDeny(what string) string {
-	return `{"Effect": "Deny", "Principal": "*", ` + what + `, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}`
+	return `{"Effect": "Deny", "Principal": "*", ` +
+		what + `, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}`
 }
 
 // TestPolicyCheckTable holds policies that are too wide, and right ones, against what
 // --check finds: each of the first has a finding that is worse than a note, and none of
 // the others has one.
 func TestPolicyCheckTable(t *testing.T) {
-	allow := func(actions, resources string) string { return statement("Allow", partner, actions, resources) }
+	allow := func(actions, resources string) string {
+		return statement("Allow", partner, actions, resources)
+	}
 	for _, tt := range []struct{ name, policy string }{
 		// Everybody, on a condition that keeps few out.
 		{"everybody", rightAnd(statement("Allow", anybody, `"s3:GetObject"`, bothFolders))},
@@ -133,13 +138,15 @@ func TestPolicyCheckTable(t *testing.T) {
 		needsACL    = `"Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}}`
 	)
 	acl := func(condition string) string {
-		return rightAnd(statement("Allow", partner, `"s3:PutObjectAcl"`, theDelivery, `"Condition": {`+condition+`}`))
+		return rightAnd(statement("Allow", partner, `"s3:PutObjectAcl"`, theDelivery,
+			`"Condition": {`+condition+`}`))
 	}
 	from := func(ranges string) string {
 		return rightAnd(reads(anybody, `{"IpAddress": {"aws:SourceIp": `+ranges+`}}`))
 	}
 	except := func(condition string) string {
-		return rightAnd(statement("Deny", anybody, `"s3:*"`, wholeBucket, `"Condition": {`+condition+`}`))
+		return rightAnd(statement("Deny", anybody, `"s3:*"`,
+			wholeBucket, `"Condition": {`+condition+`}`))
 	}
 	deny := func(principal, actions, resources string, more ...string) string {
 		return rightAnd(statement("Deny", principal, actions, resources, more...))
@@ -237,7 +244,8 @@ func TestPolicyCheckTable(t *testing.T) {
 		// As AWS documents them, for the two folders.
 		{"AWS: uploads need the ACL", rightAnd(
 			statement("Allow", partner, `"s3:PutObject"`, theDelivery, ownersACL),
-			statement("Deny", partner, `"s3:PutObject"`, theDelivery, `"Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}, "Null": {"s3:x-amz-acl": "false"}}`))},
+			statement("Deny", partner, `"s3:PutObject"`, theDelivery,
+				`"Condition": {"StringNotEquals": {"s3:x-amz-acl": "bucket-owner-full-control"}, "Null": {"s3:x-amz-acl": "false"}}`))},
 		{"AWS: an organization", rightAnd(reads(anybody, `{"StringEquals": {"aws:PrincipalOrgID": ["o-aa111bb222"]}}`))},
 		{"AWS: a part of an organization", rightAnd(reads(anybody, `{"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"]}}`))},
 		{"AWS: an endpoint", rightAnd(reads(anybody, `{"StringEquals": {"aws:SourceVpce": "vpce-0abcdef1234567890"}}`))},
@@ -263,7 +271,8 @@ func checks(t *testing.T, policy string, wide bool, args ...string) string {
 	t.Helper()
 	dir := testhome.Home(t)
 	testhome.Write(t, dir, "policy.json", policy)
-	out, code := s3share(t, dir, nil, append([]string{"policy", "--check", "policy.json"}, args...)...)
+	out, code := s3share(t,
+		dir, nil, append([]string{"policy", "--check", "policy.json"}, args...)...)
 	if (code == hint.ExitFailed) != wide || code != hint.ExitFailed && code != hint.ExitOK {
 		t.Errorf("exit status %d for\n%s\n%s", code, policy, out)
 	}

@@ -34,22 +34,28 @@ func TestAnAnswerThatCannotBePrintedIsAFailure(t *testing.T) {
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"} {
 		t.Setenv(name, "")
 	}
-	testhome.Write(t, home, ".config/s3share/config.toml", "[exchange.team]\nbucket = \"team-exchange\"\n")
-	lines := [][]string{{"--help"}, {"--version"}, {"version"}, {"completion", "bash"}, {"config", "list"}, {"config", "show", "team"}}
+	testhome.Write(t, home, ".config/s3share/config.toml",
+		"[exchange.team]\nbucket = \"team-exchange\"\n")
+	lines := [][]string{{"--help"}, {"--version"}, {"version"}, {"completion", "bash"},
+		{"config", "list"}, {"config", "show", "team"}}
 	for _, c := range newRoot(io.Discard, io.Discard).Commands() {
 		lines = append(lines, []string{c.Name(), "--help"})
 	}
 	for _, args := range lines {
 		var whole, errs bytes.Buffer
-		if code := runTo(&whole, &errs, slices.Clone(args)); code != hint.ExitOK || whole.Len() == 0 {
-			t.Errorf("s3share %q ends with %d, and prints %d bytes\n%s", args, code, whole.Len(), &errs)
+		if code := runTo(&whole, &errs, slices.Clone(args)); code != hint.ExitOK ||
+			whole.Len() == 0 {
+			t.Errorf("s3share %q ends with %d, and prints %d bytes\n%s",
+				args, code, whole.Len(), &errs)
 			continue
 		}
 		for _, room := range []int{0, whole.Len() - 1} {
 			errs.Reset()
 			code := runTo(&fullDisk{room}, &errs, slices.Clone(args))
-			if code != hint.ExitFailed || !strings.Contains(errs.String(), "no space left on device") {
-				t.Errorf("s3share %q, with room for %d of %d bytes, ends with %d, want %d\n%s", args, room, whole.Len(), code, hint.ExitFailed, &errs)
+			if code != hint.ExitFailed ||
+				!strings.Contains(errs.String(), "no space left on device") {
+				t.Errorf("s3share %q, with room for %d of %d bytes, ends with %d, want %d\n%s",
+					args, room, whole.Len(), code, hint.ExitFailed, &errs)
 			}
 		}
 	}

@@ -53,7 +53,8 @@ A file that is not delivered, or goes beside another version, is a failure.`,
 			}
 			return m.run(cmd, func(s *config.Settings) (transferFunc, error) {
 				if s.ReadOnly {
-					return nil, hint.Usage("", "the exchange %s is read-only, by its settings", s.Label())
+					return nil, hint.Usage("",
+						"the exchange %s is read-only, by its settings", s.Label())
 				}
 				folder, err := folderKey(s, args[last])
 				if err != nil {
@@ -85,8 +86,8 @@ func noneThere(files []string) error {
 	return none
 }
 
-// folderKey returns the key of a folder that files are put into. It is named as a mount shows it, and
-// not as a path in a mount.
+// folderKey returns the key of a folder that files are put into. It is named as a mount shows it,
+// and not as a path in a mount.
 func folderKey(s *config.Settings, folder string) (string, error) {
 	key, err := keyOf(s, folder, true)
 	if err != nil {
@@ -95,16 +96,18 @@ func folderKey(s *config.Settings, folder string) (string, error) {
 	return key, nil
 }
 
-// checkNotInMount returns an error if a path is in a mount, where the name of a folder in the exchange
-// is wanted.
+// checkNotInMount returns an error if a path is in a mount, where the name of a folder in the
+// exchange is wanted.
 func checkNotInMount(name string) error {
 	dir, folder, err := control.MountOf(name)
 	if err != nil || dir == "" {
 		return nil
 	}
-	advice := fmt.Sprintf("name it without the mountpoint: %s, with --exchange %s; or copy the file into the mount",
+	advice := fmt.Sprintf(
+		"name it without the mountpoint: %s, with --exchange %s; or copy the file into the mount",
 		hint.ShellQuote(cmp.Or(folder, "FOLDER")), hint.ShellQuote(dir))
-	return hint.Usage(advice, "%q is a path in a mount, where the folder's name in the exchange is wanted", name)
+	return hint.Usage(advice,
+		"%q is a path in a mount, where the folder's name in the exchange is wanted", name)
 }
 
 // keyOf returns the key of a path in the exchange, as a mount shows it, without a slash at

@@ -34,7 +34,9 @@ If the policy does not let this account read the file, there is no receipt.
 		Example: `  s3share receipt ~/exchange/Delivery/q3.csv
   s3share receipt Delivery/q3.csv --exchange team`,
 		Args: argRange(1, 1, "a file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return printReceipt(cmd, m, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return printReceipt(cmd, m, args[0])
+		},
 	}
 	m.addFlags(cmd)
 	return cmd
@@ -53,7 +55,8 @@ func printReceipt(cmd *cobra.Command, m *transferCmd, file string) error {
 		case err != nil:
 			return fmt.Errorf("cannot make a receipt: %w", err)
 		case len(target.State.Pending) > 0:
-			return hint.With(fmt.Errorf("%q is not delivered yet", file), "s3share wait "+hint.ShellQuote(file)+" waits for that")
+			return hint.With(fmt.Errorf("%q is not delivered yet", file),
+				"s3share wait "+hint.ShellQuote(file)+" waits for that")
 		}
 	}
 	key, err := keyOf(s, name, false)

@@ -32,7 +32,8 @@ type receiveCmd struct {
 }
 
 func newReceive() *cobra.Command {
-	m := &receiveCmd{transferCmd: transferCmd{verb: "receive", past: "verified"}, interval: 10 * time.Second}
+	m := &receiveCmd{transferCmd: transferCmd{verb: "receive", past: "verified"},
+		interval: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "receive [NAME]",
 		Short: "Verify and acknowledge the other party's deliveries",
@@ -59,11 +60,13 @@ to receive, wait for the next delivery: that costs two requests each 10 s.
 		RunE: func(cmd *cobra.Command, args []string) error { return m.run(cmd, args) },
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&m.from, "from", "", "the `FOLDER` of the sender (default: the other party's)")
+	cmd.Flags().StringVar(&m.from, "from",
+		"", "the `FOLDER` of the sender (default: the other party's)")
 	cmd.Flags().StringVar(&m.to, "to", "", "the `DIR` to fetch the files into")
 	cmd.Flags().BoolVar(&m.wait, "wait", false, "wait for the next delivery")
 	addTimeout(cmd.Flags(), &m.timeout, " with --wait")
-	cmd.Flags().DurationVar(&m.interval, "interval", m.interval, "the `TIME` between two looks with --wait, at least 1s")
+	cmd.Flags().DurationVar(&m.interval, "interval", m.interval,
+		"the `TIME` between two looks with --wait, at least 1s")
 	cmd.Flags().BoolVar(&m.asJSON, "json", false, "print JSON, a line for each delivery")
 	return cmd
 }
@@ -94,7 +97,8 @@ func (m *receiveCmd) run(cmd *cobra.Command, args []string) error {
 	}
 	if m.from != "" && !slices.Contains(s.Folders, m.from) {
 		_, err := keyOf(s, m.from, false)
-		return errors.Join(err, hint.Usage("", "--from takes a folder of the exchange, and not %q", m.from))
+		return errors.Join(err,
+			hint.Usage("", "--from takes a folder of the exchange, and not %q", m.from))
 	}
 	t, err := m.open(ctx, s, cmd.ErrOrStderr())
 	if err != nil {
@@ -160,11 +164,14 @@ func (r *receiving) look(ctx context.Context, name string) ([]*delivery.Delivery
 			r.all = all
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case !looked || !r.wait || !errors.Is(err, s3backend.Other) && !errors.Is(err, s3backend.Busy):
+		case !looked || !r.wait ||
+			!errors.Is(err, s3backend.Other) && !errors.Is(err, s3backend.Busy):
 			return nil, err
 		}
 		if ignored > 0 && !looked {
-			fmt.Fprintf(r.cmd.ErrOrStderr(), "s3share: note: %s in %s/%s cannot be the name of a delivery, and are ignored\n", ui.Count(ignored, "name"), r.route.From, delivery.Directory)
+			fmt.Fprintf(r.cmd.ErrOrStderr(),
+				"s3share: note: %s in %s/%s cannot be the name of a delivery, and are ignored\n",
+				ui.Count(ignored, "name"), r.route.From, delivery.Directory)
 		}
 		looked = true
 		found := slices.DeleteFunc(slices.Clone(r.all), func(d *delivery.Delivery) bool {
@@ -216,7 +223,8 @@ func (r *receiving) each(ctx context.Context, found []*delivery.Delivery) error 
 	for _, d := range found {
 		out := r.one(ctx, d)
 		if ctx.Err() != nil {
-			return hint.With(hint.ErrInterrupted, "run it again: what is acknowledged already is not read again")
+			return hint.With(hint.ErrInterrupted,
+				"run it again: what is acknowledged already is not read again")
 		}
 		if out.State == "refused" {
 			refused++
@@ -231,7 +239,8 @@ func (r *receiving) each(ctx context.Context, found []*delivery.Delivery) error 
 	case refused > 0:
 		return hint.With(fmt.Errorf("%s not received", ui.Count(refused, "delivery")), advice)
 	case conflicts > 0:
-		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(conflicts, "file")), ui.MergeHint)
+		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(conflicts, "file")),
+			ui.MergeHint)
 	}
 	return nil
 }
@@ -289,7 +298,8 @@ func (r *receiving) one(ctx context.Context, d *delivery.Delivery) received {
 			return refuse(err)
 		}
 		if out.State = "received"; r.to == "" {
-			out.line = fmt.Sprintf("%q was received already: verified by %s on %s", d.Name, partyOf(receipt.Receiver), timeText(receipt.Verified))
+			out.line = fmt.Sprintf("%q was received already: verified by %s on %s",
+				d.Name, partyOf(receipt.Receiver), timeText(receipt.Verified))
 			return out
 		}
 	}
@@ -309,7 +319,8 @@ func (r *receiving) one(ctx context.Context, d *delivery.Delivery) received {
 			return refuse(err)
 		}
 	}
-	out.line = fmt.Sprintf("%q: %s, all there and verified; sent by %s on %s", d.Name, filesText(d.Manifest), partyOf(d.Manifest.Sender), timeText(sent))
+	out.line = fmt.Sprintf("%q: %s, all there and verified; sent by %s on %s", d.Name,
+		filesText(d.Manifest), partyOf(d.Manifest.Sender), timeText(sent))
 	return out
 }
 
@@ -323,7 +334,8 @@ func (r *receiving) recordAll(d *delivery.Delivery) {
 }
 
 // verify compares the files with the manifest, and fetches them if that is asked for.
-func (r *receiving) verify(ctx context.Context, d *delivery.Delivery, out *received) ([]delivery.Problem, error) {
+func (r *receiving) verify(ctx context.Context, d *delivery.Delivery,
+	out *received) ([]delivery.Problem, error) {
 	if r.to == "" {
 		return delivery.Verify(ctx, r.client, r.route, d.Manifest, r.config.Meter)
 	}
@@ -334,10 +346,12 @@ func (r *receiving) verify(ctx context.Context, d *delivery.Delivery, out *recei
 
 // refused says which files are not as they were sent, unless later deliveries have replaced all
 // of those.
-func (r *receiving) refused(ctx context.Context, d *delivery.Delivery, problems []delivery.Problem, out received) received {
+func (r *receiving) refused(ctx context.Context, d *delivery.Delivery, problems []delivery.Problem,
+	out received) received {
 	if by := delivery.SupersededBy(ctx, r.client, r.route, d, problems, r.all); len(by) > 0 {
 		out.State, out.By = "superseded", by
-		out.line = fmt.Sprintf("%q is superseded: %s replaced what it had of %s", d.Name, quotedList(by), ui.Count(len(problems), "file"))
+		out.line = fmt.Sprintf("%q is superseded: %s replaced what it had of %s",
+			d.Name, quotedList(by), ui.Count(len(problems), "file"))
 		return out
 	}
 	out.State = "refused"
@@ -348,7 +362,8 @@ func (r *receiving) refused(ctx context.Context, d *delivery.Delivery, problems 
 		case p.OfSender():
 			advice = "ask the sender to send what is named anew, under another --name"
 		case advice == "":
-			advice = "mend what is named, then run it again: what is there already is not fetched again"
+			advice =
+				"mend what is named, then run it again: what is there already is not fetched again"
 		}
 		out.hint = cmp.Or(out.hint, advice)
 	}
@@ -377,7 +392,9 @@ func (r *receiving) acknowledge(ctx context.Context, d *delivery.Delivery, out *
 	}
 	text, err := json.Marshal(receipt)
 	if err == nil {
-		r.bar.Line(fmt.Sprintf("s3share: note: the receipt for %q cannot be put into %s; send this line to the sender: %s", d.Name, r.route.To, text))
+		r.bar.Line(
+			fmt.Sprintf(
+				"s3share: note: the receipt for %q cannot be put into %s; send this line to the sender: %s", d.Name, r.route.To, text))
 	}
 	return err
 }

@@ -58,6 +58,7 @@ EXCHANGE and the settings are those of s3share mount.
 		_ = cmd.Flags().MarkHidden(name)
 	}
 	addTimeout(cmd.Flags(), &timeout, " for delivery")
-	cmd.Flags().BoolVar(&adopt, "adopt", false, "send what waits to this bucket, although it was written for another, or does not name one")
+	cmd.Flags().BoolVar(&adopt, "adopt", false,
+		"send what waits to this bucket, although it was written for another, or does not name one")
 	return cmd
 }

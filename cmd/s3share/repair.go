@@ -94,14 +94,19 @@ func (p repairCmd) run(ctx context.Context, s *config.Settings, out, errs io.Wri
 		return ui.Explain(s.Destination(), err)
 	}
 	if err != nil {
-		return hint.With(ui.Explain(s.Destination(), err), "without s3:ListBucket nobody can find them")
+		return hint.With(ui.Explain(s.Destination(), err),
+			"without s3:ListBucket nobody can find them")
 	}
 	if found.Cut {
-		fmt.Fprintf(errs, "s3share: note: there are more than these; run it again when they are repaired\n")
+		fmt.Fprintf(errs,
+			"s3share: note: there are more than these; run it again when they are repaired\n")
 	}
-	slices.SortFunc(found.Unreadable, func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(found.Unreadable,
+		func(a, b s3backend.Object) int { return strings.Compare(a.Key, b.Key) })
 	if found.Nameless && found.Listed > 0 {
-		return hint.With(fmt.Errorf("which of %s are ours cannot be found out, so nothing is changed", ui.Count(found.Listed, "object")),
+		return hint.With(
+			fmt.Errorf("which of %s are ours cannot be found out, so nothing is changed",
+				ui.Count(found.Listed, "object")),
 			"it takes s3:ListAllMyBuckets, which this account's administrator grants by IAM; or the bucket's owner runs s3share repair to see what he cannot read")
 	}
 	if survey.Owner || p.dryRun {
@@ -120,12 +125,14 @@ func (p repairCmd) list(out io.Writer, found access.Result, owner bool) error {
 		if n == 0 {
 			fmt.Fprintln(out, allReadable(found))
 		} else {
-			fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n", ui.Count(n, "object"), found.Listed)
+			fmt.Fprintf(out, "the bucket's owner cannot read %s of %d\n",
+				ui.Count(n, "object"), found.Listed)
 		}
 		if n > 0 && owner {
-			fmt.Fprintf(out, "\nOnly the account that uploaded them can repair that. Send this to the other party:\n\n"+
-				"  We cannot read objects that you uploaded, because they came without the ACL\n"+
-				"  bucket-owner-full-control. Please run: s3share repair\n")
+			fmt.Fprintf(out,
+				"\nOnly the account that uploaded them can repair that. Send this to the other party:\n\n"+
+					"  We cannot read objects that you uploaded, because they came without the ACL\n"+
+					"  bucket-owner-full-control. Please run: s3share repair\n")
 		}
 	}
 	if n > 0 {
@@ -139,11 +146,13 @@ func allReadable(found access.Result) string {
 	if found.Listed == 0 {
 		return "there is no object to repair"
 	}
-	return "the bucket's owner can read " + ui.Count(found.Listed, "object") + ": there is nothing to repair"
+	return "the bucket's owner can read " + ui.Count(found.Listed, "object") +
+		": there is nothing to repair"
 }
 
 // mend grants the ACL on each object.
-func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3backend.Client, found access.Result, out, errs io.Writer) error {
+func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3backend.Client,
+	found access.Result, out, errs io.Writer) error {
 	if len(found.Unreadable) == 0 && !p.asJSON {
 		_, err := fmt.Fprintln(out, allReadable(found))
 		return err
@@ -154,21 +163,24 @@ func (p repairCmd) mend(ctx context.Context, t config.Destination, client *s3bac
 		lines = bar.Above()
 	}
 	failed, done, bytes, began := 0, 0, int64(0), time.Now()
-	err := access.MendAll(ctx, client, found.Unreadable, func(o s3backend.Object, way access.Way, err error) {
-		r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner, Repaired: err == nil, By: string(way)}
-		if err != nil {
-			failed++
-			r.Error, _ = ui.ExplainFile(t, o.Key, err)
-		} else {
-			bytes += o.Size
-		}
-		done++
-		p.tell(lines, r)
-		bar.Set(done, len(found.Unreadable))
-	})
+	err := access.MendAll(ctx, client, found.Unreadable,
+		func(o s3backend.Object, way access.Way, err error) {
+			r := repaired{Key: o.Key, Size: o.Size, Owner: o.Owner,
+				Repaired: err == nil, By: string(way)}
+			if err != nil {
+				failed++
+				r.Error, _ = ui.ExplainFile(t, o.Key, err)
+			} else {
+				bytes += o.Size
+			}
+			done++
+			p.tell(lines, r)
+			bar.Set(done, len(found.Unreadable))
+		})
 	bar.End()
 	if !p.asJSON {
-		fmt.Fprintln(out, ui.RepairedText(done-failed, len(found.Unreadable), bytes, time.Since(began)))
+		fmt.Fprintln(out,
+			ui.RepairedText(done-failed, len(found.Unreadable), bytes, time.Since(began)))
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%s could not be repaired", ui.Count(failed, "object"))
@@ -189,5 +201,6 @@ func (p repairCmd) tell(out io.Writer, r repaired) {
 	case r.Repaired:
 		what = "repaired"
 	}
-	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", hint.Printable(r.Key), ui.SizeText(r.Size), what), " "))
+	fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%s  %s  %s", hint.Printable(r.Key),
+		ui.SizeText(r.Size), what), " "))
 }

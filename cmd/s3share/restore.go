@@ -40,10 +40,13 @@ the whole name.
   s3share restore Delivery/q3.csv@3sL4kqtJ --exchange team
   s3share restore "Delivery/plan@home.txt" --version 3sL4kqtJ`,
 		Args: argRange(1, 1, "a file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return restore(cmd, m, args[0], version) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return restore(cmd, m, args[0], version)
+		},
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&version, "version", "", "the `VERSION` to restore; FILE is then the whole name of the file")
+	cmd.Flags().StringVar(&version, "version",
+		"", "the `VERSION` to restore; FILE is then the whole name of the file")
 	return cmd
 }
 
@@ -55,7 +58,8 @@ func restore(cmd *cobra.Command, m *transferCmd, file, flag string) error {
 		return err
 	}
 	if s.ReadOnly {
-		return fmt.Errorf("cannot restore: %w", hint.Usage("", "the exchange %s is read-only, by its settings", s.Label()))
+		return fmt.Errorf("cannot restore: %w",
+			hint.Usage("", "the exchange %s is read-only, by its settings", s.Label()))
 	}
 	if _, err := fileKey(s, name); err != nil {
 		return fmt.Errorf("cannot restore: %w", err)
@@ -110,9 +114,11 @@ func nothingWaits(ctx context.Context, s *config.Settings, dir string, h history
 	waiting, err := pendingHere(ctx, s, dir, h.path, h.key)
 	switch {
 	case err != nil:
-		return fmt.Errorf("cannot restore %q: whether a change of it waits here is not known: %w", h.key, err)
+		return fmt.Errorf("cannot restore %q: whether a change of it waits here is not known: %w",
+			h.key, err)
 	case len(waiting) > 0:
-		return hint.With(fmt.Errorf("cannot restore %q: it has a change on this machine that is not delivered yet", h.key),
+		return hint.With(fmt.Errorf(
+			"cannot restore %q: it has a change on this machine that is not delivered yet", h.key),
 			"s3share wait "+hint.ShellQuote(filepath.Join(dir, h.path))+" waits for that")
 	}
 	return nil
@@ -147,19 +153,23 @@ func toRestore(ctx context.Context, client *s3backend.Client, h history) (s3back
 	if sentence == "" {
 		return old, fmt.Errorf("cannot restore %q: it has no earlier version", h.key)
 	}
-	return old, hint.With(fmt.Errorf("cannot restore %q: it has no earlier version; %s", h.key, sentence), advice)
+	return old, hint.With(fmt.Errorf("cannot restore %q: it has no earlier version; %s",
+		h.key, sentence), advice)
 }
 
 // notRestored is the error of a restore that failed with err.
 func notRestored(ctx context.Context, s *config.Settings, h history, err error) error {
 	switch {
 	case errors.Is(err, transfer.ErrNotKnown):
-		return hint.With(explainVersions(s, "restore", h.key, err), "s3share versions "+hint.ShellQuote(h.path)+" shows it")
+		return hint.With(explainVersions(s, "restore", h.key, err),
+			"s3share versions "+hint.ShellQuote(h.path)+" shows it")
 	case ctx.Err() != nil:
 		return hint.ErrInterrupted
 	case errors.Is(err, s3backend.Stale):
-		return hint.With(fmt.Errorf("cannot restore %q: the other party has changed it meanwhile", h.key),
-			"s3share versions "+hint.ShellQuote(h.path)+" lists what there is now; then restore it again")
+		return hint.With(fmt.Errorf("cannot restore %q: the other party has changed it meanwhile",
+			h.key),
+			"s3share versions "+hint.ShellQuote(h.path)+
+				" lists what there is now; then restore it again")
 	}
 	return explainVersions(s, "restore", h.key, err)
 }

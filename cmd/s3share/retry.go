@@ -21,7 +21,10 @@ attempt; without an argument, do this for all mounts of this user.
 ` + exitCodes,
 		Args: argRange(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return askEach(args, "/retry", 0, nil, func(p control.Target, a control.FileAnswer) error { return printRetried(cmd.OutOrStdout(), p, a) })
+			return askEach(args, "/retry", 0, nil, func(p control.Target,
+				a control.FileAnswer) error {
+				return printRetried(cmd.OutOrStdout(), p, a)
+			})
 		},
 	}
 }
@@ -61,7 +64,8 @@ func printRetried(out io.Writer, p control.Target, a control.FileAnswer) error {
 		} else if err := a.File.Problem("retry", p); err != nil {
 			return err
 		} else {
-			_, err := fmt.Fprintf(out, "%s: there is nothing to try again\n", a.File.Sentence(p.String()))
+			_, err := fmt.Fprintf(out, "%s: there is nothing to try again\n",
+				a.File.Sentence(p.String()))
 			return err
 		}
 	}

@@ -47,7 +47,11 @@ final name, and with an ACL that lets the bucket's owner read it.
 	root.SetVersionTemplate(versionLine() + "\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newInit(), newJoin(), newPolicy())
-	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(), newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newWatch(), newSend(), newReceive(), newSent(), newLog(), newReceipt(), newVerify(), newVersions(), newRestore(), newLogin(), newLimit(), newPause(), newResume(), newService(), newConfig(), newDemo(), newVersion(), newManual())
+	root.AddCommand(newMount(), newUnmount(), newStatus(), newWait(), newWhy(), newRetry(),
+		newDeliver(), newDoctor(), newRepair(), newRecover(), newPut(), newGet(), newWatch(),
+		newSend(), newReceive(), newSent(), newLog(), newReceipt(), newVerify(), newVersions(),
+		newRestore(), newLogin(), newLimit(), newPause(), newResume(), newService(),
+		newConfig(), newDemo(), newVersion(), newManual())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
@@ -66,7 +70,8 @@ final name, and with an ACL that lets the bucket's owner read it.
 
 // unknownCommand is the error for a command that there is not.
 func unknownCommand(root *cobra.Command, name string) error {
-	return hint.Usage(hint.DidYouMean(name, namesOf(root), "s3share --help lists the commands"), "unknown command %q", name)
+	return hint.Usage(hint.DidYouMean(name, namesOf(root), "s3share --help lists the commands"),
+		"unknown command %q", name)
 }
 
 // namesOf are the commands below one.
@@ -97,7 +102,8 @@ func knownShell(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	shells := namesOf(cmd)
-	return hint.Usage(hint.DidYouMean(args[0], shells, "there are scripts for "+strings.Join(shells, ", ")), "there is no completion script for %q", args[0])
+	return hint.Usage(hint.DidYouMean(args[0], shells, "there are scripts for "+
+		strings.Join(shells, ", ")), "there is no completion script for %q", args[0])
 }
 
 // flagError says in words what pflag says of a flag, with what may be meant.
@@ -123,7 +129,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
 		if config.OptionOnly(name) && cmd.Flags().Lookup("options") != nil {
-			return hint.Usage("say -o "+strings.ReplaceAll(name, "-", "_"), "--%s is a mount option, not a flag", name)
+			return hint.Usage("say -o "+strings.ReplaceAll(name, "-", "_"),
+				"--%s is a mount option, not a flag", name)
 		}
 		var known []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -131,7 +138,8 @@ func flagError(cmd *cobra.Command, err error) error {
 				known = append(known, "--"+f.Name)
 			}
 		})
-		return hint.Usage(hint.DidYouMean("--"+name, known, helpHint(cmd)), "unknown flag --%s", name)
+		return hint.Usage(hint.DidYouMean("--"+name, known, helpHint(cmd)),
+			"unknown flag --%s", name)
 	}
 	return hint.Usage(helpHint(cmd), "%w", err)
 }

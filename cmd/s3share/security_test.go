@@ -45,7 +45,8 @@ func TestEveryThreatHasItsTest(t *testing.T) {
 	rows := 0
 	for line := range strings.Lines(threats) {
 		columns := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(columns) != 3 || strings.HasSuffix(strings.TrimSpace(line), "shown by |") || strings.HasPrefix(line, "|---") {
+		if len(columns) != 3 || strings.HasSuffix(strings.TrimSpace(line), "shown by |") ||
+			strings.HasPrefix(line, "|---") {
 			if strings.Contains(line, "`Test") {
 				t.Errorf("this is no threat: %s", line)
 			}
@@ -73,7 +74,8 @@ func TestEveryFuzzTargetHasItsCorpus(t *testing.T) {
 		if !strings.HasPrefix(name, "Fuzz") {
 			continue
 		}
-		if kept, err := os.ReadDir(filepath.Join(filepath.Dir(path), "testdata", "fuzz", name)); err != nil || len(kept) == 0 {
+		if kept, err := os.ReadDir(filepath.Join(filepath.Dir(path), "testdata",
+			"fuzz", name)); err != nil || len(kept) == 0 {
 			t.Errorf("%s of %s has no corpus: %v", name, path, err)
 		}
 	}

@@ -55,9 +55,11 @@ directories, nor private names (*.part, .DS_Store).
 		RunE: func(cmd *cobra.Command, args []string) error { return m.run(cmd, args) },
 	}
 	m.addFlags(cmd)
-	cmd.Flags().StringVar(&m.name, "name", "", "the `NAME` of the delivery (default: made of the time)")
+	cmd.Flags().StringVar(&m.name, "name",
+		"", "the `NAME` of the delivery (default: made of the time)")
 	cmd.Flags().StringVar(&m.note, "note", "", "a `TEXT` for the other party")
-	cmd.Flags().StringVar(&m.into, "into", "", "the `FOLDER` of the exchange, or one below it (default: this party's folder)")
+	cmd.Flags().StringVar(&m.into, "into",
+		"", "the `FOLDER` of the exchange, or one below it (default: this party's folder)")
 	return cmd
 }
 
@@ -71,7 +73,8 @@ func (m *sendCmd) run(cmd *cobra.Command, args []string) error {
 	errs := cmd.ErrOrStderr()
 	if m.name == "" {
 		m.name = time.Now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
-		fmt.Fprintf(errs, "s3share: note: this delivery is called %s; to go on after an interruption, say --name %s\n", m.name, m.name)
+		fmt.Fprintf(errs,
+			"s3share: note: this delivery is called %s; to go on after an interruption, say --name %s\n", m.name, m.name)
 	}
 	t, err := m.open(ctx, s, errs)
 	if err != nil {
@@ -95,33 +98,41 @@ func (m *sendCmd) run(cmd *cobra.Command, args []string) error {
 		Transfer: t.config, Route: route, Name: m.name, Note: m.note, Sender: config.UserAtHost(),
 	}.Send(ctx, sources)
 	t.end()
-	again := fmt.Sprintf("run it again with --name %s: what is there already is not sent again", hint.ShellQuote(m.name))
+	again := fmt.Sprintf("run it again with --name %s: what is there already is not sent again",
+		hint.ShellQuote(m.name))
 	switch {
 	case ctx.Err() != nil:
 		return hint.With(hint.ErrInterrupted, again)
 	case errors.Is(err, delivery.ErrNameTaken), errors.Is(err, delivery.ErrNameUnknown):
-		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err), "choose another --name; s3share sent lists those that are taken")
+		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err),
+			"choose another --name; s3share sent lists those that are taken")
 	case errors.Is(err, delivery.ErrIncomplete):
-		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err), "mend what is named above, then "+again)
+		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, err),
+			"mend what is named above, then "+again)
 	case errors.Is(err, delivery.ErrEmpty):
 		return fmt.Errorf("cannot send: %w", err)
 	case err != nil:
-		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, ui.Explain(s.Destination(), err)), again)
+		return hint.With(fmt.Errorf("cannot send %q: %w", m.name, ui.Explain(s.Destination(), err)),
+			again)
 	case sent.Already:
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%q was sent already: %s\n", m.name, filesText(sent.Manifest))
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%q was sent already: %s\n", m.name,
+			filesText(sent.Manifest))
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s; announced as %q: %s\n", m.summary(sent.Total, time.Since(began)), m.name, filesText(sent.Manifest))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s; announced as %q: %s\n",
+		m.summary(sent.Total, time.Since(began)), m.name, filesText(sent.Manifest))
 	return err
 }
 
 // settings checks the command line before S3 is asked. If no exchange is named, it is that of
 // the mount that the first file is in. into is the key of --into.
-func (m *sendCmd) settings(ctx context.Context, files []string) (s *config.Settings, into string, err error) {
+func (m *sendCmd) settings(ctx context.Context,
+	files []string) (s *config.Settings, into string, err error) {
 	var args []string
 	if m.exchange != "" {
 		args = []string{m.exchange}
-	} else if t, found, err := control.MountWith(ctx, files[0]); err == nil && found && len(m.cl.Flags["bucket"]) == 0 {
+	} else if t, found, err := control.MountWith(ctx, files[0]); err == nil && found &&
+		len(m.cl.Flags["bucket"]) == 0 {
 		args = []string{t.State.Dir}
 	}
 	if s, err = control.SettingsOf(ctx, &m.cl, args); err != nil {
@@ -151,7 +162,8 @@ func (m *sendCmd) settings(ctx context.Context, files []string) (s *config.Setti
 
 // sources returns where each file goes. One in a mount of this exchange stays where it is, and
 // is waited for if it is not delivered.
-func (m *sendCmd) sources(ctx context.Context, cmd *cobra.Command, s *config.Settings, route delivery.Route, into string, files []string) ([]transfer.Source, error) {
+func (m *sendCmd) sources(ctx context.Context, cmd *cobra.Command, s *config.Settings,
+	route delivery.Route, into string, files []string) ([]transfer.Source, error) {
 	var sources []transfer.Source
 	var waiting []control.Target
 	for _, file := range files {
@@ -164,7 +176,8 @@ func (m *sendCmd) sources(ctx context.Context, cmd *cobra.Command, s *config.Set
 		if err != nil {
 			return nil, fmt.Errorf("cannot send %s: %w", file, err)
 		}
-		if found && target.State.Bucket == s.Bucket && target.State.Endpoint == cmp.Or(s.At.Endpoint, s.Endpoint) {
+		if found && target.State.Bucket == s.Bucket &&
+			target.State.Endpoint == cmp.Or(s.At.Endpoint, s.Endpoint) {
 			if target.Path == "" {
 				return nil, hint.Usage("name a folder in it", "%s is the mount itself", file)
 			}
@@ -173,7 +186,8 @@ func (m *sendCmd) sources(ctx context.Context, cmd *cobra.Command, s *config.Set
 				if err != nil {
 					return nil, err
 				}
-				source.Prefix, source.Name = strings.TrimPrefix(path.Dir(key)+"/", "./"), path.Base(target.Path)
+				source.Prefix, source.Name = strings.TrimPrefix(path.Dir(key)+"/",
+					"./"), path.Base(target.Path)
 				waiting = append(waiting, target)
 			}
 		}

@@ -97,12 +97,14 @@ func (d sentDelivery) words() string {
 	case d.Verified == nil:
 		return line + "; received and verified, says a receipt of " + timeText(*d.Received)
 	}
-	return fmt.Sprintf("%s; received and verified by %s on %s", line, partyOf(d.Receiver), timeText(*d.Verified))
+	return fmt.Sprintf("%s; received and verified by %s on %s",
+		line, partyOf(d.Receiver), timeText(*d.Verified))
 }
 
 // sentDeliveries reads the manifests and receipts of a route, or those of the delivery that is
 // named.
-func sentDeliveries(ctx context.Context, client *s3backend.Client, route delivery.Route, names []string) ([]sentDelivery, error) {
+func sentDeliveries(ctx context.Context, client *s3backend.Client, route delivery.Route,
+	names []string) ([]sentDelivery, error) {
 	listed, _, err := delivery.List(ctx, client, route)
 	if err != nil {
 		return nil, err
@@ -125,7 +127,8 @@ func sentDeliveries(ctx context.Context, client *s3backend.Client, route deliver
 	return all, group.Wait()
 }
 
-func readSent(ctx context.Context, client *s3backend.Client, route delivery.Route, d *delivery.Delivery) (sentDelivery, error) {
+func readSent(ctx context.Context, client *s3backend.Client, route delivery.Route,
+	d *delivery.Delivery) (sentDelivery, error) {
 	s := sentDelivery{Name: d.Name, Sent: d.Sent()}
 	if d.Received() {
 		s.Received = &d.Receipt.Modified

@@ -68,8 +68,10 @@ not stored: name a profile in the config file.
 			return installUnit(ctx, u, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the files and commands, and change nothing")
+	cmd.Flags().StringVar(&file, "config",
+		"", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run",
+		false, "print the files and commands, and change nothing")
 	return cmd
 }
 
@@ -148,7 +150,9 @@ func folderOfUnit(exchange string) (string, error) {
 // systemd does not know. None of them is secret.
 func unitEnvironment(file, profile string) map[string]string {
 	env := map[string]string{}
-	names := append(config.SettingVariables(), "XDG_STATE_HOME", "XDG_CACHE_HOME", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+	names := append(config.SettingVariables(), "XDG_STATE_HOME", "XDG_CACHE_HOME",
+		"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_REGION",
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 	for _, name := range names {
 		if slices.Contains(exchangeVariables, name) {
 			continue
@@ -176,7 +180,8 @@ func showUnit(u service.Unit, out io.Writer) error {
 		fmt.Fprintf(out, "%s:\n\n%s\n", hint.OneLine(f.Path), indented(f.Text))
 	}
 	fmt.Fprintf(out, "mkdir -p %s\n", hint.ShellQuote(u.Dir))
-	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--now", service.UnitName(u.Exchange)}} {
+	for _, args := range [][]string{{"daemon-reload"},
+		{"enable", "--now", service.UnitName(u.Exchange)}} {
 		fmt.Fprintln(out, service.Command(args...))
 	}
 	return nil
@@ -219,21 +224,27 @@ func installUnit(ctx context.Context, u service.Unit, out io.Writer) error {
 	if err := m.Do(ctx, "enable", name); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s mounts %s on %s whenever you log in\n", name, hint.OneLine(u.Exchange), hint.OneLine(u.Dir))
+	fmt.Fprintf(out, "%s mounts %s on %s whenever you log in\n",
+		name, hint.OneLine(u.Exchange), hint.OneLine(u.Dir))
 	switch there, err := mounts.At(u.Dir); {
 	case before.Active == "active":
-		fmt.Fprintf(out, "it runs already; if the folder is another one now: %s\n", service.Command("restart", name))
+		fmt.Fprintf(out, "it runs already; if the folder is another one now: %s\n",
+			service.Command("restart", name))
 	case err == nil && there != nil && mounts.IsOurs(there) && !mounts.IsDead(u.Dir):
-		fmt.Fprintf(out, "it is mounted already, without the unit; to have the unit do it: s3share unmount %s && %s\n", hint.ShellQuote(u.Dir), service.Command("start", name))
+		fmt.Fprintf(out,
+			"it is mounted already, without the unit; to have the unit do it: s3share unmount %s && %s\n", hint.ShellQuote(u.Dir), service.Command("start", name))
 	default:
 		if err := m.Do(ctx, "start", name); err != nil {
-			return hint.With(fmt.Errorf("cannot mount it now: %w", err), fmt.Sprintf("s3share mount %s %s says why", hint.ShellQuote(u.Exchange), hint.ShellQuote(u.Dir)))
+			return hint.With(fmt.Errorf("cannot mount it now: %w", err),
+				fmt.Sprintf("s3share mount %s %s says why", hint.ShellQuote(u.Exchange),
+					hint.ShellQuote(u.Dir)))
 		}
 		fmt.Fprintln(out, "it is mounted now")
 	}
 	fmt.Fprintln(out, "to have it mounted from boot on, before you log in: loginctl enable-linger")
 	if os.Getenv("AWS_ACCESS_KEY_ID") != "" && u.Env["AWS_PROFILE"] == "" {
-		fmt.Fprintln(out, "note: the keys in the environment are not in the unit: it uses the profile of the config file, or the default one")
+		fmt.Fprintln(out,
+			"note: the keys in the environment are not in the unit: it uses the profile of the config file, or the default one")
 	}
 	return nil
 }
@@ -249,7 +260,8 @@ func removeUnit(ctx context.Context, exchange string, out io.Writer) error {
 	}
 	name := service.UnitName(exchange)
 	if !slices.ContainsFunc(all, func(u service.Unit) bool { return u.Exchange == exchange }) {
-		return hint.With(fmt.Errorf("service install has made no unit for %q", exchange), "s3share service status lists the units")
+		return hint.With(fmt.Errorf("service install has made no unit for %q", exchange),
+			"s3share service status lists the units")
 	}
 	m, err := service.NewManager(ctx)
 	if err != nil {
@@ -264,7 +276,8 @@ func removeUnit(ctx context.Context, exchange string, out io.Writer) error {
 	if err := m.Do(ctx, "daemon-reload"); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s is removed: %s is not mounted any more when you log in\n", name, hint.OneLine(exchange))
+	fmt.Fprintf(out, "%s is removed: %s is not mounted any more when you log in\n",
+		name, hint.OneLine(exchange))
 	fmt.Fprintln(out, "what was not delivered stays in the outbox, and s3share status lists it")
 	return nil
 }
@@ -286,7 +299,8 @@ func showUnits(ctx context.Context, args []string, out io.Writer) error {
 		if len(args) == 1 {
 			of = fmt.Sprintf("%q", args[0])
 		}
-		return hint.With(fmt.Errorf("service install has made no unit for %s", of), "make one: s3share service install EXCHANGE DIR")
+		return hint.With(fmt.Errorf("service install has made no unit for %s", of),
+			"make one: s3share service install EXCHANGE DIR")
 	}
 	m, err := service.NewManager(ctx)
 	if err != nil {
@@ -299,12 +313,15 @@ func showUnits(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		name := service.UnitName(u.Exchange)
-		fmt.Fprintf(out, "%s on %s: %s, %s\n", name, hint.OneLine(u.Dir), hint.OneLine(cmp.Or(st.Enabled, "unknown to systemd")), hint.OneLine(st.Active))
+		fmt.Fprintf(out, "%s on %s: %s, %s\n", name, hint.OneLine(u.Dir),
+			hint.OneLine(cmp.Or(st.Enabled, "unknown to systemd")), hint.OneLine(st.Active))
 		if st.Status != "" {
 			fmt.Fprintf(out, "  %s\n", hint.OneLine(st.Status))
 		}
 		if st.Active != "active" && st.Active != "reloading" {
-			failed = append(failed, hint.With(fmt.Errorf("%s does not run (%s, its last result: %s)", name, st.Active, st.Result), "journalctl --user -u "+hint.ShellQuote(name)+" tells why"))
+			failed = append(failed,
+				hint.With(fmt.Errorf("%s does not run (%s, its last result: %s)", name, st.Active,
+					st.Result), "journalctl --user -u "+hint.ShellQuote(name)+" tells why"))
 		}
 	}
 	return errors.Join(failed...)

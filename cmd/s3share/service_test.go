@@ -29,7 +29,8 @@ func TestService(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "bin/systemctl"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	testhome.Write(t, dir, ".config/s3share/config.toml", aTeam+"[exchange.\"50% off\"]\nbucket = \"b\"\n")
+	testhome.Write(t, dir, ".config/s3share/config.toml",
+		aTeam+"[exchange.\"50% off\"]\nbucket = \"b\"\n")
 	testhome.Write(t, dir, "my.toml", "[exchange.mine]\nbucket = \"b\"\n")
 	self, err := os.Executable()
 	if err != nil {
@@ -63,13 +64,15 @@ func TestService(t *testing.T) {
 	runs("service", "status", "team")
 	runs("service", "install", "team")
 	say("another one, with what the environment says")
-	runs("env", "S3SHARE_CONFIG="+filepath.Join(dir, "my.toml"), "AWS_PROFILE=ann", "service", "install", "mine")
+	runs("env", "S3SHARE_CONFIG="+filepath.Join(dir, "my.toml"), "AWS_PROFILE=ann",
+		"service", "install", "mine")
 	_ = os.Remove(filepath.Join(dir, "state.s3share@team.service"))
 	runs("service", "status")
 	say("a name that a unit's cannot have, and a start that fails")
 	testhome.Write(t, dir, "fails", "start\n")
 	runs("service", "install", "50% off")
-	for _, f := range []string{"s3share@team.service.d/mount.conf", "s3share@mine.service.d/mount.conf", `s3share@50\x25\x20off.service.d/mount.conf`} {
+	for _, f := range []string{"s3share@team.service.d/mount.conf",
+		"s3share@mine.service.d/mount.conf", `s3share@50\x25\x20off.service.d/mount.conf`} {
 		text, err := os.ReadFile(filepath.Join(dir, ".config/systemd/user", f))
 		if err != nil {
 			t.Error(err)
@@ -89,7 +92,8 @@ func TestService(t *testing.T) {
 	runs("service", "install", "team")
 	path = "PATH=/nowhere"
 	runs("service", "install", "team")
-	goldenText(t, "service", strings.ReplaceAll(strings.ReplaceAll(all.String(), self, "/opt/s3share"), dir, "$HOME"))
+	goldenText(t, "service",
+		strings.ReplaceAll(strings.ReplaceAll(all.String(), self, "/opt/s3share"), dir, "$HOME"))
 }
 
 // TestServiceUnit has systemd read the unit, with and without a drop-in.
@@ -101,17 +105,20 @@ func TestServiceUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	u := service.Unit{Exchange: "team", Dir: "/tmp/50% \"off\"", Program: self, Env: map[string]string{"AWS_PROFILE": "ann"}}
+	u := service.Unit{Exchange: "team", Dir: "/tmp/50% \"off\"",
+		Program: self, Env: map[string]string{"AWS_PROFILE": "ann"}}
 	if err := service.Write(u.Files(dir)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "--user", "--man=no", "verify", service.UnitName(u.Exchange))
+	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "--user", "--man=no",
+		"verify", service.UnitName(u.Exchange))
 	cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":", "XDG_RUNTIME_DIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil || strings.Contains(string(out), "s3share") {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
-	if all, err := service.Installed(dir); err != nil || len(all) != 1 || all[0].Dir != u.Dir || all[0].Exchange != "team" {
+	if all, err := service.Installed(dir); err != nil || len(all) != 1 || all[0].Dir != u.Dir ||
+		all[0].Exchange != "team" {
 		t.Errorf("installed are %+v, %v, want %+v", all, err, u)
 	}
 }

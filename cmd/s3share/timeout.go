@@ -12,7 +12,8 @@ type timeoutFlag time.Duration
 
 // addTimeout adds --timeout to a command that waits for what.
 func addTimeout(flags *pflag.FlagSet, timeout *time.Duration, what string) {
-	flags.Var((*timeoutFlag)(timeout), "timeout", "the `TIME` to wait"+what+", like 90s or 5m (default: as long as it takes)")
+	flags.Var((*timeoutFlag)(timeout), "timeout",
+		"the `TIME` to wait"+what+", like 90s or 5m (default: as long as it takes)")
 }
 
 func (f *timeoutFlag) String() string {

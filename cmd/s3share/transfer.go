@@ -31,9 +31,11 @@ type transferCmd struct {
 
 func (m *transferCmd) addFlags(cmd *cobra.Command) {
 	m.cl.AddFlags(cmd.Flags())
-	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "", "the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
+	cmd.Flags().StringVarP(&m.exchange, "exchange", "e", "",
+		"the exchange `NAME` of the config file, or the directory where it is mounted (default: the file's default one)")
 	// These are for mounts.
-	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size", "uid", "gid", "umask", "log-file", "options"} {
+	for _, name := range []string{"cache-dir", "cache-size", "memory", "stage-size",
+		"uid", "gid", "umask", "log-file", "options"} {
 		_ = cmd.Flags().MarkHidden(name)
 	}
 }
@@ -43,7 +45,8 @@ type transferFunc func(context.Context, transfer.Config) (transfer.Total, error)
 
 // run transfers, tells what went wrong, and ends with one line. prepare looks at the arguments,
 // before S3 is asked.
-func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (transferFunc, error)) error {
+func (m *transferCmd) run(cmd *cobra.Command,
+	prepare func(*config.Settings) (transferFunc, error)) error {
 	ctx, stop := hint.SignalContext()
 	defer stop()
 	var args []string
@@ -78,7 +81,8 @@ func (m *transferCmd) run(cmd *cobra.Command, prepare func(*config.Settings) (tr
 	case total.Failed > 0:
 		return hint.With(fmt.Errorf("%s not %s", ui.Count(total.Failed, "file"), m.past), again)
 	case total.Conflicts > 0:
-		return hint.With(fmt.Errorf("%s went beside another version", ui.Count(total.Conflicts, "file")), ui.MergeHint)
+		return hint.With(fmt.Errorf("%s went beside another version",
+			ui.Count(total.Conflicts, "file")), ui.MergeHint)
 	case total.Files+total.Present == 0:
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is nothing to "+m.verb)
 		return err
@@ -99,7 +103,8 @@ type openTransfer struct {
 }
 
 // open connects to the bucket. The caller closes what it returns.
-func (m *transferCmd) open(ctx context.Context, s *config.Settings, errs io.Writer) (*openTransfer, error) {
+func (m *transferCmd) open(ctx context.Context, s *config.Settings,
+	errs io.Writer) (*openTransfer, error) {
 	private, err := s.PrivateNames()
 	if err != nil {
 		return nil, hint.Usage("", "%w", err)
@@ -120,9 +125,11 @@ func (m *transferCmd) open(ctx context.Context, s *config.Settings, errs io.Writ
 	limits, cancel := context.WithCancel(ctx)
 	t.cancel = cancel
 	go config.EachMinute(limits, func() { client.SetLimits(s.LimitsAt(time.Now())) })
-	t.transferReport = &transferReport{transferCmd: m, target: s.Destination(), bar: ui.NewTransferBar(errs, m.past)}
+	t.transferReport = &transferReport{transferCmd: m, target: s.Destination(),
+		bar: ui.NewTransferBar(errs, m.past)}
 	t.config = transfer.Config{
-		Bucket: client, Notes: t.notes, Who: config.UserAtHost(), Private: private, Meter: &t.bar.Meter, Tell: t.tellAndRecord,
+		Bucket: client, Notes: t.notes, Who: config.UserAtHost(), Private: private,
+		Meter: &t.bar.Meter, Tell: t.tellAndRecord,
 	}
 	return t, nil
 }
@@ -130,7 +137,8 @@ func (m *transferCmd) open(ctx context.Context, s *config.Settings, errs io.Writ
 // tellAndRecord takes what became of a file.
 func (t *openTransfer) tellAndRecord(r transfer.Result) {
 	t.tell(r)
-	if r.Outcome != transfer.Moved && r.Outcome != transfer.Present && r.Outcome != transfer.Conflict {
+	if r.Outcome != transfer.Moved && r.Outcome != transfer.Present &&
+		r.Outcome != transfer.Conflict {
 		return
 	}
 	switch t.verb {
@@ -156,7 +164,9 @@ func (t *openTransfer) tellAndRecord(r transfer.Result) {
 }
 
 func (t *openTransfer) notRecorded(err error) {
-	fmt.Fprintf(t.errs, "s3share: note: not all is in the log of what was delivered and received: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
+	fmt.Fprintf(t.errs,
+		"s3share: note: not all is in the log of what was delivered and received: %s\n",
+		hint.OneLine(hint.WithoutPath(err).Error()))
 }
 
 // end takes the bar away, and tells what is left to tell of files.
@@ -187,7 +197,8 @@ func (m *transferCmd) openNotes(s *config.Settings, errs io.Writer) *transfer.No
 		notes, err = transfer.OpenNotes(config.PutNotes(s))
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n", hint.OneLine(hint.WithoutPath(err).Error()))
+		fmt.Fprintf(errs, "s3share: note: nothing is remembered for the next time: %s\n",
+			hint.OneLine(hint.WithoutPath(err).Error()))
 		return nil
 	}
 	return notes
@@ -236,7 +247,9 @@ func (m *transferReport) tell(r transfer.Result) {
 	case transfer.Skipped:
 		line = fmt.Sprintf("s3share: note: skipped %s: %s", m.name(r), hint.OneLine(r.Err.Error()))
 	case transfer.Conflict:
-		line = fmt.Sprintf("s3share: conflict: %s differs from what is there, and went beside it, as %q", m.name(r), r.Beside)
+		line = fmt.Sprintf(
+			"s3share: conflict: %s differs from what is there, and went beside it, as %q",
+			m.name(r), r.Beside)
 	default:
 		return
 	}
@@ -262,8 +275,9 @@ func (m *transferReport) end() {
 	}
 }
 
-// inMount returns the mount that a path is in, and the path there; dir is "" if the exchange is named,
-// or the path is named as in a mount. What the path has to name stands in the advice for a mount itself.
+// inMount returns the mount that a path is in, and the path there; dir is "" if the exchange is
+// named, or the path is named as in a mount. What the path has to name stands in the advice for a
+// mount itself.
 func (m *transferCmd) inMount(path, what string) (dir, inside string, err error) {
 	if m.exchange != "" {
 		return "", path, nil
@@ -294,7 +308,8 @@ func (m *transferCmd) takeMount(path *string) error {
 
 // exchangePath returns the settings of the exchange that a file is in, and its path there. The file
 // is in a mount, whose directory is the third result, or is named as in a mount.
-func (m *transferCmd) exchangePath(ctx context.Context, file string) (s *config.Settings, name, dir string, err error) {
+func (m *transferCmd) exchangePath(ctx context.Context,
+	file string) (s *config.Settings, name, dir string, err error) {
 	dir, name, err = m.inMount(file, "a file")
 	if err != nil {
 		return nil, "", "", err

@@ -44,12 +44,14 @@ bucket, yours as a conflict copy. DIR is unmounted, and the exit status is 1.
 			return unmount(ctx, args[0], ask, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().BoolVar(&ask.Keep, "keep", false, "undo the mount even if something cannot be delivered")
+	cmd.Flags().BoolVar(&ask.Keep, "keep",
+		false, "undo the mount even if something cannot be delivered")
 	addTimeout(cmd.Flags(), &ask.Timeout, " for delivery")
 	return cmd
 }
 
-func unmount(ctx context.Context, name string, ask control.UnmountRequest, out, errs io.Writer) error {
+func unmount(ctx context.Context, name string, ask control.UnmountRequest,
+	out, errs io.Writer) error {
 	dir, err := mounts.ResolveDir(name)
 	if err != nil {
 		return fmt.Errorf("cannot unmount %s: %w", name, err)
@@ -74,13 +76,15 @@ type unmountedError struct{ error }
 
 func (u *unmountedError) Unwrap() error { return u.error }
 
-func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest, out, errs io.Writer) error {
+func askUnmount(ctx context.Context, dir string, ask control.UnmountRequest,
+	out, errs io.Writer) error {
 	m, err := mounts.At(dir)
 	if err != nil {
 		return err
 	}
 	if m != nil && !mounts.IsOurs(m) {
-		return hint.With(fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType), "umount undoes it")
+		return hint.With(fmt.Errorf("it is not a mount of s3share, but of %s (%s)",
+			m.Source, m.FSType), "umount undoes it")
 	}
 	link, st, err := control.FindDaemon(ctx, dir, control.DaemonUIDs(m)...)
 	switch {
@@ -118,18 +122,21 @@ func interruptedOutcome(dir string, st control.State, last control.Event) error 
 	goesOn := fmt.Sprintf("its daemon (pid %d) goes on delivering, as s3share status shows", st.PID)
 	m, err := mounts.At(dir)
 	switch {
-	case last.Outcome == control.OutcomeCancelled || last.Outcome == control.OutcomeLeft || last.Outcome == control.OutcomeBusy:
+	case last.Outcome == control.OutcomeCancelled || last.Outcome == control.OutcomeLeft ||
+		last.Outcome == control.OutcomeBusy:
 		return hint.With(hint.ErrInterrupted, "it stays mounted, and goes on delivering")
 	case last.Phase == control.PhaseFinishing || err == nil && m == nil:
 		return &unmountedError{hint.With(errors.New("not all is delivered yet"), goesOn)}
 	case err != nil:
 		return fmt.Errorf("interrupted, and it is not known whether it is still mounted: %w", err)
 	}
-	return hint.With(hint.ErrInterrupted, "it is still mounted, but its daemon did not say whether it stays so")
+	return hint.With(hint.ErrInterrupted,
+		"it is still mounted, but its daemon did not say whether it stays so")
 }
 
 // unmountOutcome tells how an unmount went that the daemon has carried out.
-func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, errs io.Writer) error {
+func unmountOutcome(dir string, last control.Event,
+	ask control.UnmountRequest, errs io.Writer) error {
 	ui.PrintUnresolved(errs, last.Unresolved)
 	switch last.Outcome {
 	case control.OutcomeBusy:
@@ -138,17 +145,21 @@ func unmountOutcome(dir string, last control.Event, ask control.UnmountRequest, 
 		return errors.New(last.Error)
 	case control.OutcomeLeft:
 		ui.PrintUndelivered(errs, last.Left)
-		return hint.With(errors.New(ui.UndeliveredText("", last.Left, ask.Timeout)), ui.UndeliveredHint(last.Left, "it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
+		return hint.With(errors.New(ui.UndeliveredText("", last.Left, ask.Timeout)),
+			ui.UndeliveredHint(last.Left,
+				"it stays mounted; with --keep it is undone, and what is left stays in the outbox"))
 	case control.OutcomeUnmounted:
 		if len(last.Left) > 0 {
 			ui.PrintUndelivered(errs, last.Left)
-			return &unmountedError{errors.New("not all was delivered: what is listed stays in the outbox")}
+			return &unmountedError{errors.New(
+				"not all was delivered: what is listed stays in the outbox")}
 		}
 		if last.Error != "" {
 			return &unmountedError{errors.New(last.Error)}
 		}
 		if len(last.Unresolved) > 0 {
-			return &unmountedError{hint.With(errors.New(ui.UnresolvedText(last.Unresolved)), ui.UnresolvedHint(last.Unresolved))}
+			return &unmountedError{hint.With(errors.New(ui.UnresolvedText(last.Unresolved)),
+				ui.UnresolvedHint(last.Unresolved))}
 		}
 		return nil
 	}
@@ -161,7 +172,8 @@ func unmountWithoutDaemon(dir string, m *mountinfo.Info, errs io.Writer) error {
 		if err := mounts.Unmount(dir, mounts.Lazy); err != nil {
 			return err
 		}
-		fmt.Fprintf(errs, "s3share: note: undid the mount on %s, whose daemon was gone\n", hint.Printable(dir))
+		fmt.Fprintf(errs,
+			"s3share: note: undid the mount on %s, whose daemon was gone\n", hint.Printable(dir))
 		return outboxLeftover(dir, errs)
 	}
 	err := mounts.Unmount(dir, mounts.IfIdle)
@@ -171,7 +183,8 @@ func unmountWithoutDaemon(dir string, m *mountinfo.Info, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n", hint.Printable(m.Source), hint.Printable(dir))
+	fmt.Fprintf(errs, "s3share: note: undid the mount of %s on %s, whose daemon does not answer\n",
+		hint.Printable(m.Source), hint.Printable(dir))
 	return outboxLeftover(dir, errs)
 }
 
@@ -179,14 +192,16 @@ func unmountWithoutDaemon(dir string, m *mountinfo.Info, errs io.Writer) error {
 func outboxLeftover(dir string, errs io.Writer) error {
 	p, ok := control.OutboxAt(dir)
 	if !ok || p.Path != "" {
-		return &unmountedError{errors.New("it is not known whether all was delivered: its outbox was not found")}
+		return &unmountedError{errors.New(
+			"it is not known whether all was delivered: its outbox was not found")}
 	}
 	left := control.Undelivered(p.State.Pending)
 	if len(left) == 0 {
 		return nil
 	}
 	ui.PrintUndelivered(errs, left)
-	return &unmountedError{hint.With(errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Advice())}
+	return &unmountedError{hint.With(
+		errors.New("not all was delivered: what is listed stays in the outbox"), p.State.Advice())}
 }
 
 func busyError(held []mounts.User) error {

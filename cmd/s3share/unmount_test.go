@@ -22,7 +22,8 @@ func TestStoppedUnmount(t *testing.T) {
 		{control.Event{Phase: control.PhaseFinishing}, "not all is delivered yet"},
 		{control.Event{}, "not all is delivered yet"},
 	} {
-		if got := errorText(interruptedOutcome("/no/such/mount", control.State{PID: 7}, tt.last)); got != tt.want {
+		if got := errorText(interruptedOutcome("/no/such/mount", control.State{PID: 7},
+			tt.last)); got != tt.want {
 			t.Errorf("an unmount that ends with %+v says %q, want %q", tt.last, got, tt.want)
 		}
 	}
@@ -31,8 +32,10 @@ func TestStoppedUnmount(t *testing.T) {
 func TestJudge(t *testing.T) {
 	var (
 		sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
-		blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
-		beside  = outbox.Status{Path: "Delivery/c (conflict)", Theirs: "Delivery/c", State: outbox.Conflict, Size: 30}
+		blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20,
+			Reason: "access denied"}
+		beside = outbox.Status{Path: "Delivery/c (conflict)", Theirs: "Delivery/c",
+			State: outbox.Conflict, Size: 30}
 	)
 	for _, tt := range []struct {
 		last control.Event
@@ -60,7 +63,8 @@ func TestJudge(t *testing.T) {
 		var out bytes.Buffer
 		err := unmountOutcome("/no/such/mount", tt.last, tt.ask, &out)
 		if got := errorText(err); got != tt.err || out.String() != tt.out {
-			t.Errorf("judge(%+v) = %q and prints %q, want %q and %q", tt.last, got, &out, tt.err, tt.out)
+			t.Errorf("judge(%+v) = %q and prints %q, want %q and %q",
+				tt.last, got, &out, tt.err, tt.out)
 		}
 	}
 }

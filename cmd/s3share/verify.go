@@ -62,7 +62,8 @@ status is 1 unless the log is whole and all is present.
 	m.addFlags(cmd)
 	cmd.Flags().BoolVar(&m.deep, "deep", false, "read the bytes, and compare their checksums")
 	cmd.Flags().StringVar(&m.expect, "expect", "", "compare one file with a `CHECKSUM`")
-	cmd.Flags().BoolVar(&m.asJSON, "json", false, "print JSON, a line for each file and one for the log")
+	cmd.Flags().BoolVar(&m.asJSON, "json",
+		false, "print JSON, a line for each file and one for the log")
 	return cmd
 }
 
@@ -84,7 +85,8 @@ func (m *verifyCmd) run(cmd *cobra.Command, args []string) error {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "nothing is recorded of %s\n", s.Label())
 		return err
 	}
-	v := &verification{verifyCmd: m, settings: s, report: report, out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr()}
+	v := &verification{verifyCmd: m, settings: s, report: report, out: cmd.OutOrStdout(),
+		errs: cmd.ErrOrStderr()}
 	if err := v.printChain(rows); err != nil {
 		return err
 	}
@@ -168,14 +170,17 @@ func (v *verification) printChain(rows []logRow) error {
 		fmt.Fprintf(v.out, "the log is not as it was written: %s\n", problemText(p))
 	}
 	if len(r.Problems) == 0 {
-		fmt.Fprintf(v.out, "the log is whole: %s, the last with the sum %s\n", ui.Count(int(r.Lines), "line"), r.Sum)
+		fmt.Fprintf(v.out, "the log is whole: %s, the last with the sum %s\n",
+			ui.Count(int(r.Lines), "line"), r.Sum)
 	}
 	if r.Torn > 0 {
-		fmt.Fprintf(v.out, "its last line was cut short, as by a kill, and is taken away before the next one is written\n")
+		fmt.Fprintf(v.out,
+			"its last line was cut short, as by a kill, and is taken away before the next one is written\n")
 	}
 	for _, row := range rows {
 		if row.Event == receipts.Gap {
-			fmt.Fprintf(v.out, "line %d, of %s: %s\n", row.N, timeText(row.Time), gapText(&row.Entry))
+			fmt.Fprintf(v.out, "line %d, of %s: %s\n", row.N,
+				timeText(row.Time), gapText(&row.Entry))
 		}
 	}
 	return nil
@@ -234,7 +239,8 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 		return hint.ErrInterrupted
 	}
 	if err != nil {
-		return fmt.Errorf("what S3 holds is not known: %w", ui.Explain(v.settings.Destination(), err))
+		return fmt.Errorf("what S3 holds is not known: %w",
+			ui.Explain(v.settings.Destination(), err))
 	}
 	seen := v.readable(ctx, client, rows, found)
 	v.counts, v.bytes, v.files = map[recording.State]int{}, map[recording.Bytes]int{}, len(found)
@@ -254,7 +260,8 @@ func (v *verification) compare(ctx context.Context, rows []logRow) error {
 
 // readable finds out which of the files the bucket's owner is seen to be able to read, of which it
 // was not seen before, and records that.
-func (v *verification) readable(ctx context.Context, client *s3backend.Client, rows []logRow, found []recording.Found) map[int]bool {
+func (v *verification) readable(ctx context.Context, client *s3backend.Client, rows []logRow,
+	found []recording.Found) map[int]bool {
 	seen := map[int]bool{}
 	var at []int // of the files that are asked about
 	var versions []receipts.Entry
@@ -277,7 +284,8 @@ func (v *verification) readable(ctx context.Context, client *s3backend.Client, r
 	for j, ok := range see.SeeAll(ctx, versions) {
 		if seen[at[j]] = ok; ok {
 			f := found[at[j]]
-			record.Record(receipts.Entry{Event: receipts.Readable, Key: f.Entry.Key, ETag: f.Entry.ETag, Size: f.Now.Size, Once: true})
+			record.Record(receipts.Entry{Event: receipts.Readable, Key: f.Entry.Key,
+				ETag: f.Entry.ETag, Size: f.Now.Size, Once: true})
 		}
 	}
 	if err := record.Close(); err != nil {
@@ -287,7 +295,8 @@ func (v *verification) readable(ctx context.Context, client *s3backend.Client, r
 }
 
 func (v *verification) noteNotRecorded(err error) {
-	fmt.Fprintf(v.errs, "s3share: note: what was seen is not recorded: %s\n", hint.OneLine(err.Error()))
+	fmt.Fprintf(v.errs, "s3share: note: what was seen is not recorded: %s\n",
+		hint.OneLine(err.Error()))
 }
 
 func (v *verification) printFile(f recording.Found, read time.Time) error {
@@ -299,7 +308,8 @@ func (v *verification) printFile(f recording.Found, read time.Time) error {
 	if v.asJSON {
 		enc := json.NewEncoder(v.out)
 		enc.SetEscapeHTML(false)
-		return enc.Encode(fileJSON{1, f.Entry.N, f.Entry.Event, jsonbytes.String(path), f.Entry.Key, f.State, f.Bytes, f.How, read, reason})
+		return enc.Encode(fileJSON{1, f.Entry.N, f.Entry.Event, jsonbytes.String(path), f.Entry.Key,
+			f.State, f.Bytes, f.How, read, reason})
 	}
 	word := ""
 	switch {
@@ -316,7 +326,8 @@ func (v *verification) printFile(f recording.Found, read time.Time) error {
 	default:
 		return nil
 	}
-	_, err := fmt.Fprintf(v.out, "%s (line %d, %s on %s): %s\n", hint.Printable(path), f.Entry.N, f.Entry.Event, timeText(f.Entry.Time), word)
+	_, err := fmt.Fprintf(v.out, "%s (line %d, %s on %s): %s\n", hint.Printable(path),
+		f.Entry.N, f.Entry.Event, timeText(f.Entry.Time), word)
 	return err
 }
 
@@ -324,7 +335,8 @@ func (v *verification) printFile(f recording.Found, read time.Time) error {
 func (v *verification) verdict() error {
 	present, same := v.counts[recording.Present], v.bytes[recording.Same]
 	if !v.asJSON {
-		line := fmt.Sprintf("%d of %s are at S3 as they were recorded", present, ui.Count(v.files, "file"))
+		line := fmt.Sprintf("%d of %s are at S3 as they were recorded", present,
+			ui.Count(v.files, "file"))
 		if v.files == 1 && present == 1 {
 			line = "the file is at S3 as it was recorded"
 		}

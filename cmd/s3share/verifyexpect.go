@@ -34,9 +34,12 @@ func parseExpected(text string) (expectedSum, error) {
 		return expectedSum{"SHA-256", strings.ToLower(text), sha256.New(), hex.EncodeToString}, nil
 	}
 	if b, err := base64.StdEncoding.Strict().DecodeString(text); err == nil && len(b) == 8 {
-		return expectedSum{"CRC64NVME", text, s3backend.NewCRC64NVME(), base64.StdEncoding.EncodeToString}, nil
+		return expectedSum{"CRC64NVME", text, s3backend.NewCRC64NVME(),
+			base64.StdEncoding.EncodeToString}, nil
 	}
-	return expectedSum{}, fmt.Errorf("%q is neither a SHA-256, of 64 hexadecimal digits, nor a CRC64NVME, of 12 characters of base64", text)
+	return expectedSum{},
+		fmt.Errorf(
+			"%q is neither a SHA-256, of 64 hexadecimal digits, nor a CRC64NVME, of 12 characters of base64", text)
 }
 
 // expectedJSON is what --expect --json prints.
@@ -53,13 +56,14 @@ type expectedJSON struct {
 	Same      bool             `json:"same"`
 }
 
-// verifyExpected compares the bytes of the version that S3 holds of a file with a checksum. The log is
-// not needed for that.
+// verifyExpected compares the bytes of the version that S3 holds of a file with a checksum. The log
+// is not needed for that.
 func (m *verifyCmd) verifyExpected(cmd *cobra.Command, args []string) error {
 	sum, err := parseExpected(m.expect)
 	switch {
 	case err != nil:
-		return hint.Usage("s3share receipt prints the checksums of a file", "cannot read --expect: %w", err)
+		return hint.Usage("s3share receipt prints the checksums of a file",
+			"cannot read --expect: %w", err)
 	case len(args) == 0:
 		return hint.Usage(helpHint(cmd), "--expect needs the file to compare")
 	case m.deep:
@@ -99,7 +103,8 @@ func (m *verifyCmd) verifyExpected(cmd *cobra.Command, args []string) error {
 	case errors.Is(err, s3backend.NotExist):
 		return fmt.Errorf("cannot verify %q: S3 holds no such file", key)
 	case errors.Is(err, s3backend.Stale):
-		return hint.With(fmt.Errorf("cannot verify %q: the other party has changed it meanwhile", key), "verify it again")
+		return hint.With(fmt.Errorf("cannot verify %q: the other party has changed it meanwhile",
+			key), "verify it again")
 	case err != nil:
 		reason, advice := ui.ExplainFile(s.Destination(), key, err)
 		return hint.With(fmt.Errorf("cannot verify %q: %s", key, reason), advice)
@@ -115,11 +120,14 @@ func (m *verifyCmd) printExpected(out io.Writer, obj s3backend.Object, sum expec
 	case m.asJSON:
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
-		err = enc.Encode(expectedJSON{1, jsonbytes.String(path), jsonbytes.String(obj.Key), obj.Size, obj.ETag, obj.Version, sum.name, got, sum.text, same})
+		err = enc.Encode(expectedJSON{1, jsonbytes.String(path), jsonbytes.String(obj.Key),
+			obj.Size, obj.ETag, obj.Version, sum.name, got, sum.text, same})
 	case same:
-		_, err = fmt.Fprintf(out, "%s has the %s that is expected: %s, %s\n", hint.Printable(path), sum.name, got, ui.SizeText(obj.Size))
+		_, err = fmt.Fprintf(out, "%s has the %s that is expected: %s, %s\n", hint.Printable(path),
+			sum.name, got, ui.SizeText(obj.Size))
 	default:
-		_, err = fmt.Fprintf(out, "%s is another file: its %s is %s, and %s is expected\n", hint.Printable(path), sum.name, got, sum.text)
+		_, err = fmt.Fprintf(out, "%s is another file: its %s is %s, and %s is expected\n",
+			hint.Printable(path), sum.name, got, sum.text)
 	}
 	if err == nil && !same {
 		err = hint.Silent(hint.ExitFailed)

@@ -12,8 +12,8 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// TestParseExpected draws bytes: each of their checksums is read as what it is, and compares equal to that
-// of the same bytes alone. What is cut, or has a digit that is none, is refused.
+// TestParseExpected draws bytes: each of their checksums is read as what it is, and compares equal
+// to that of the same bytes alone. What is cut, or has a digit that is none, is refused.
 func TestParseExpected(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		content := rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")

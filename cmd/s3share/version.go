@@ -23,5 +23,6 @@ func newVersion() *cobra.Command {
 
 // versionLine is what the command version and the flag --version print.
 func versionLine() string {
-	return fmt.Sprintf("s3share %s (%s, %s/%s)", hint.VersionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("s3share %s (%s, %s/%s)", hint.VersionText(), runtime.Version(),
+		runtime.GOOS, runtime.GOARCH)
 }

@@ -36,7 +36,9 @@ needs s3:ListBucketVersions to list them, and s3:GetObjectVersion to read one: i
 		Example: `  s3share versions ~/exchange/Delivery/q3.csv
   s3share versions Delivery/q3.csv --exchange team --json`,
 		Args: argRange(1, 1, "a file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return listVersions(cmd, m, args[0], asJSON) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return listVersions(cmd, m, args[0], asJSON)
+		},
 	}
 	m.addFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, a line for each version")
@@ -96,7 +98,8 @@ type versionJSON struct {
 	UploadedBy string           `json:"uploaded_by,omitempty"`
 }
 
-func printVersions(ctx context.Context, cmd *cobra.Command, client *s3backend.Client, h history, asJSON bool) error {
+func printVersions(ctx context.Context, cmd *cobra.Command, client *s3backend.Client,
+	h history, asJSON bool) error {
 	short := h.shortIDs()
 	width, sizes := 0, 0
 	for _, v := range h.versions {
@@ -108,8 +111,10 @@ func printVersions(ctx context.Context, cmd *cobra.Command, client *s3backend.Cl
 	for i, v := range h.versions {
 		if asJSON {
 			row := versionJSON{
-				Schema: 1, Path: jsonbytes.String(h.path), Key: jsonbytes.String(h.key), VersionID: v.Version, Short: short[v.Version],
-				Time: v.Modified, Current: v.Latest, Removed: v.Removed, ETag: v.ETag, Owner: v.Owner, UploadedBy: by[i],
+				Schema: 1, Path: jsonbytes.String(h.path), Key: jsonbytes.String(h.key),
+				VersionID: v.Version, Short: short[v.Version],
+				Time: v.Modified, Current: v.Latest, Removed: v.Removed, ETag: v.ETag,
+				Owner: v.Owner, UploadedBy: by[i],
 			}
 			if !v.Removed {
 				row.Size = &v.Size
@@ -139,9 +144,9 @@ func printVersions(ctx context.Context, cmd *cobra.Command, client *s3backend.Cl
 	return nil
 }
 
-// uploaders returns who has uploaded each version, "" if that is not known. What another account has
-// uploaded belongs to it, or to the bucket's owner, who may have set that: so only an upload that
-// does not belong to the bucket's owner shows whose it is.
+// uploaders returns who has uploaded each version, "" if that is not known. What another account
+// has uploaded belongs to it, or to the bucket's owner, who may have set that: so only an upload
+// that does not belong to the bucket's owner shows whose it is.
 func uploaders(ctx context.Context, client *s3backend.Client, all []s3backend.Version) []string {
 	by := make([]string, len(all))
 	owner, err := client.Ownership().IsOwner(ctx)

@@ -63,11 +63,14 @@ func (w *waitProgress) say(p control.Target, a control.FileAnswer) error {
 	ui.PrintUnresolved(w.bar.Above(), a.Unresolved)
 	switch {
 	case len(a.Left) > 0 && p.Client == nil:
-		return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()), p.State.Advice())
+		return hint.With(fmt.Errorf("not all of %s is delivered: %s", p, p.State.DaemonText()),
+			p.State.Advice())
 	case len(a.Left) > 0:
-		return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, w.timeout)), ui.UndeliveredHint(a.Left, ""))
+		return hint.With(errors.New(ui.UndeliveredText(p.String(), a.Left, w.timeout)),
+			ui.UndeliveredHint(a.Left, ""))
 	case len(a.Unresolved) > 0:
-		return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.UnresolvedText(a.Unresolved)), ui.UnresolvedHint(a.Unresolved))
+		return hint.With(fmt.Errorf("%s is delivered, but %s", p, ui.UnresolvedText(a.Unresolved)),
+			ui.UnresolvedHint(a.Unresolved))
 	case p.Client == nil && p.Path == "": // nothing waits there
 		return nil
 	}

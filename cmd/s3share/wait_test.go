@@ -21,7 +21,8 @@ import (
 
 // fakeDaemon answers for a mount on dir, until the test ends: wait is what it answers to who waits,
 // and pending what waits there.
-func fakeDaemon(t *testing.T, dir string, pending func() []outbox.Status, wait func() control.FileAnswer) control.Target {
+func fakeDaemon(t *testing.T, dir string, pending func() []outbox.Status,
+	wait func() control.FileAnswer) control.Target {
 	t.Helper()
 	socket := dir + ".sock"
 	l, err := net.Listen("unix", socket)
@@ -30,7 +31,8 @@ func fakeDaemon(t *testing.T, dir string, pending func() []outbox.Status, wait f
 	}
 	answer := func(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }
 	state := func() control.State {
-		return control.State{Dir: dir, Mounted: true, Daemon: control.DaemonRuns, Bucket: "team", PID: os.Getpid(), Pending: pending(), StateDir: dir + "-state"}
+		return control.State{Dir: dir, Mounted: true, Daemon: control.DaemonRuns,
+			Bucket: "team", PID: os.Getpid(), Pending: pending(), StateDir: dir + "-state"}
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, state()) })
@@ -46,8 +48,10 @@ func fakeDaemon(t *testing.T, dir string, pending func() []outbox.Status, wait f
 // same, at the same time; there is one last line for all, and the exit code is 1.
 func TestWaitForSeveralMounts(t *testing.T) {
 	dir := testhome.Home(t)
-	stuck := outbox.Status{Key: "Delivery/stuck", Path: "Delivery/stuck", State: outbox.Blocked, Size: 3, Reason: "access denied"}
-	places := []control.Target{fakeDaemon(t, filepath.Join(dir, "a"), func() []outbox.Status { return []outbox.Status{stuck} },
+	stuck := outbox.Status{Key: "Delivery/stuck", Path: "Delivery/stuck", State: outbox.Blocked,
+		Size: 3, Reason: "access denied"}
+	places := []control.Target{fakeDaemon(t, filepath.Join(dir, "a"),
+		func() []outbox.Status { return []outbox.Status{stuck} },
 		func() control.FileAnswer { return control.FileAnswer{Left: []outbox.Status{stuck}} })}
 	var waiting atomic.Int64
 	both := make(chan struct{})
@@ -57,7 +61,8 @@ func TestWaitForSeveralMounts(t *testing.T) {
 			if done.Load() {
 				return nil
 			}
-			return []outbox.Status{{Key: "Delivery/x", Path: "Delivery/x", State: outbox.Uploading, Size: 1 << 20}}
+			return []outbox.Status{{Key: "Delivery/x", Path: "Delivery/x",
+				State: outbox.Uploading, Size: 1 << 20}}
 		}, func() control.FileAnswer {
 			if waiting.Add(1) == 2 {
 				close(both)
@@ -69,17 +74,22 @@ func TestWaitForSeveralMounts(t *testing.T) {
 				t.Error("the mounts are waited for one after the other")
 			}
 			done.Store(true)
-			return control.FileAnswer{File: &control.FileState{State: cache.Directory, At: time.Now()}}
+			return control.FileAnswer{File: &control.FileState{State: cache.Directory,
+				At: time.Now()}}
 		}))
 	}
 	var out bytes.Buffer
 	progress := newWaitProgress(&out, &out, 0)
-	code := hint.PrintError(&out, askPlaces(t.Context(), places, "/wait", 0, progress.begin, progress.say))
-	if said := out.String(); code != hint.ExitFailed || !strings.Contains(said, `not delivered: "Delivery/stuck" (3 B): access denied`) ||
-		!strings.Contains(said, "not all of "+dir+"/a is delivered") || strings.Contains(said, dir+"/b") {
+	code := hint.PrintError(&out,
+		askPlaces(t.Context(), places, "/wait", 0, progress.begin, progress.say))
+	if said := out.String(); code != hint.ExitFailed ||
+		!strings.Contains(said, `not delivered: "Delivery/stuck" (3 B): access denied`) ||
+		!strings.Contains(said, "not all of "+dir+"/a is delivered") ||
+		strings.Contains(said, dir+"/b") {
 		t.Errorf("wait ended with %d and said\n%s", code, said)
 	}
-	if n := strings.Count(out.String(), " delivered in "); n != 1 || !strings.Contains(out.String(), "2 files, 2.0 MiB delivered in ") {
+	if n := strings.Count(out.String(), " delivered in "); n != 1 ||
+		!strings.Contains(out.String(), "2 files, 2.0 MiB delivered in ") {
 		t.Errorf("it has %d last lines, want one:\n%s", n, &out)
 	}
 }

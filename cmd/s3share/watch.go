@@ -78,20 +78,27 @@ Ctrl-C ends it at any time, and nothing is lost. --once looks once, for cron.
 			}
 			return argRange(0, 1, "")(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return m.run(cmd, args[:len(args)-len(m.cfg.Exec)]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.run(cmd, args[:len(args)-len(m.cfg.Exec)])
+		},
 	}
 	m.addFlags(cmd)
 	flags := cmd.Flags()
-	for _, name := range []string{"limit-upload", "limit-download", "limit-times", "private", "read-only"} { // no bytes are moved
+	// no bytes are moved
+	for _, name := range []string{"limit-upload", "limit-download", "limit-times",
+		"private", "read-only"} {
 		_ = flags.MarkHidden(name)
 	}
 	flags.BoolVar(&m.exec, "exec", false, "run the command that follows for each event")
 	flags.BoolVar(&m.cfg.JSON, "json", false, "print JSON, a line for each event")
 	flags.BoolVar(&m.cfg.Once, "once", false, "look once, tell what is new, and end")
 	flags.BoolVar(&m.cfg.Own, "own", false, "tell also what this machine has sent itself")
-	flags.BoolVar(&m.cfg.Existing, "existing", false, "at the first watch of a folder, tell also what is there already")
-	flags.StringVar(&m.cfg.Cursor, "cursor", "", "keep in mind under this `NAME` what was told: for several watches of one folder")
-	flags.DurationVar(&m.interval, "interval", 5*time.Second, "the `TIME` between two looks, a second at least")
+	flags.BoolVar(&m.cfg.Existing, "existing",
+		false, "at the first watch of a folder, tell also what is there already")
+	flags.StringVar(&m.cfg.Cursor, "cursor",
+		"", "keep in mind under this `NAME` what was told: for several watches of one folder")
+	flags.DurationVar(&m.interval, "interval", 5*time.Second,
+		"the `TIME` between two looks, a second at least")
 	return cmd
 }
 
@@ -139,7 +146,8 @@ func (m *watchCmd) run(cmd *cobra.Command, args []string) error {
 
 // settings are those of the exchange that FOLDER is in, with its path in there: "" for all. A
 // folder in a mount is named by where it is.
-func (m *watchCmd) settings(ctx context.Context, args []string) (s *config.Settings, folder string, err error) {
+func (m *watchCmd) settings(ctx context.Context,
+	args []string) (s *config.Settings, folder string, err error) {
 	if len(args) > 0 {
 		folder = args[0]
 	}

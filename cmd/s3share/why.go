@@ -31,7 +31,8 @@ an administrator or AWS support may ask.
 			return printWhy(cmd.OutOrStdout(), p, verbose)
 		},
 	}
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "add the error in full and the request id")
+	cmd.Flags().BoolVarP(&verbose, "verbose",
+		"v", false, "add the error in full and the request id")
 	return cmd
 }
 

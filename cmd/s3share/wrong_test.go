@@ -291,18 +291,21 @@ func TestWrongInvocations(t *testing.T) {
 			t.Errorf("s3share %s leaves %q, and there was %q", w.line, after, before)
 		}
 		lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-		sentence := strings.HasPrefix(lines[0], "s3share: ") && (len(lines) == 1 || len(lines) == 2 && strings.HasPrefix(lines[1], "s3share: hint: "))
+		sentence := strings.HasPrefix(lines[0], "s3share: ") &&
+			(len(lines) == 1 || len(lines) == 2 && strings.HasPrefix(lines[1], "s3share: hint: "))
 		if code != w.code || !sentence || strings.Contains(out, "operation error") {
 			t.Errorf("s3share %s ends with %d, want %d, and says\n%s", w.line, code, w.code, out)
 		}
 		if w.config != "" {
-			all.WriteString("config.toml:\n    " + strings.ReplaceAll(strings.TrimSuffix(w.config, "\n"), "\n", "\n    ") + "\n")
+			all.WriteString("config.toml:\n    " +
+				strings.ReplaceAll(strings.TrimSuffix(w.config, "\n"), "\n", "\n    ") + "\n")
 		}
 		if w.env != "" {
 			all.WriteString(w.env + " ")
 		}
 		out = strings.ReplaceAll(out, "$HOME/.config/s3share/", "")
-		all.WriteString("$ s3share " + w.line + "\n" + otherMounts.ReplaceAllString(out, "") + "exit status " + strconv.Itoa(code) + "\n\n")
+		all.WriteString("$ s3share " + w.line + "\n" + otherMounts.ReplaceAllString(out, "") +
+			"exit status " + strconv.Itoa(code) + "\n\n")
 	}
 	goldenText(t, "wrong", all.String())
 }
@@ -316,7 +319,8 @@ func filesBelow(t *testing.T, dir string) (all []string) {
 		}
 		info, err := e.Info()
 		if err == nil {
-			all = append(all, strings.TrimPrefix(path, dir)+" "+info.Mode().String()+" "+strconv.FormatInt(info.Size(), 10))
+			all = append(all, strings.TrimPrefix(path, dir)+" "+info.Mode().String()+
+				" "+strconv.FormatInt(info.Size(), 10))
 		}
 		return err
 	})

@@ -18,7 +18,8 @@ type Call struct {
 	Name string
 	Mode uint32 // for Touch
 	Size int64  // for Change: the file's
-	// Names are the names for createAll, which makes the call Create for each of them, in this order.
+	// Names are the names for createAll, which makes the call Create for each of them, in this
+	// order.
 	Names []string
 }
 

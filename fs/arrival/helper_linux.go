@@ -60,7 +60,8 @@ func Start(mountpoint, device string) (*Helper, error) {
 	if err != nil {
 		return nil, errors.Join(err, calls.Close())
 	}
-	h := &Helper{cmd: cmd, calls: calls, enc: gob.NewEncoder(calls), dec: gob.NewDecoder(answers), ended: make(chan struct{})}
+	h := &Helper{cmd: cmd, calls: calls, enc: gob.NewEncoder(calls), dec: gob.NewDecoder(answers),
+		ended: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start the helper that announces arrivals: %w", err)
 	}
@@ -240,7 +241,8 @@ func (w *worker) do(c Call) error {
 // open opens a directory of the mount. It fails for a directory of another file system, which may
 // be at the mountpoint once the mount is undone.
 func (w *worker) open(dir string) error {
-	fd, err := unix.Open(filepath.Join(w.Mountpoint, dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(filepath.Join(w.Mountpoint, dir),
+		unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

@@ -206,7 +206,8 @@ func (l *Look) See(e Entry) bool {
 	switch {
 	case ended, touched && !l.first:
 		return false // End keeps its names
-	case l.first, ok && s.dir == e.Dir && (e.Ours || e.Dir || s.version == writtenHere || version == writtenHere || s.version == version):
+	case l.first, ok && s.dir == e.Dir && (e.Ours || e.Dir || s.version == writtenHere ||
+		version == writtenHere || s.version == version):
 		s.dir, s.version, s.look = e.Dir, version, n.looks
 		n.known[e.Name] = s
 		return false
@@ -256,7 +257,8 @@ func (l *Look) End() []Changed {
 		}
 	}
 	n.touched, n.seeded = nil, true
-	return slices.DeleteFunc(append(l.gone, l.changes...), func(c Changed) bool { return !n.currentLocked(c) })
+	return slices.DeleteFunc(append(l.gone, l.changes...),
+		func(c Changed) bool { return !n.currentLocked(c) })
 }
 
 // Abandon ends a look that has not seen all entries. Its changes are dropped, and the next look

@@ -113,7 +113,8 @@ func (l *list) find(f File, max int) (Open, error) {
 // since the same names may be elsewhere; but one with another last element is not of it,
 // and to read a link takes a fifth of the time of the rest.
 func (l *list) is(fd string, f File) bool {
-	if n, err := unix.Readlinkat(l.dir, fd, l.link[:]); err == nil && n < len(l.link) && !endsIn(l.link[:n], f.Name) {
+	if n, err := unix.Readlinkat(l.dir, fd, l.link[:]); err == nil && n < len(l.link) &&
+		!endsIn(l.link[:n], f.Name) {
 		return false
 	}
 	info, err := readProc(l.pid, "fdinfo/"+fd)

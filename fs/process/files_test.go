@@ -66,8 +66,10 @@ func TestOpen(t *testing.T) {
 	}
 	want("open", file, Open{File: true})
 	want("where the device is not known", File{Name: file.Name, Ino: file.Ino}, Open{File: true})
-	want("another file of the name", File{Name: file.Name, Ino: file.Ino + 1, Device: file.Device}, Open{})
-	want("the same number on another device", File{Name: file.Name, Ino: file.Ino, Device: "1:99999"}, Open{})
+	want("another file of the name",
+		File{Name: file.Name, Ino: file.Ino + 1, Device: file.Device}, Open{})
+	want("the same number on another device",
+		File{Name: file.Name, Ino: file.Ino, Device: "1:99999"}, Open{})
 	want("another name", File{Name: "his", Ino: file.Ino, Device: file.Device}, Open{})
 	if got := p.Open(file, 256); !got.Many {
 		t.Errorf("of 256 descriptors at most: %+v", got)

@@ -104,9 +104,9 @@ func leaderOf(tid int) int {
 	return tid
 }
 
-// NameOf returns the name of the program that a thread's process runs, cut to 15 bytes as the kernel
-// keeps it; "" if that is not known. It is one look into /proc, and a second one for another thread
-// than the process's first.
+// NameOf returns the name of the program that a thread's process runs, cut to 15 bytes as the
+// kernel keeps it; "" if that is not known. It is one look into /proc, and a second one for another
+// thread than the process's first.
 func NameOf(tid int) string {
 	if tid == 0 {
 		return ""
@@ -156,7 +156,9 @@ func readProc(pid int, name string) (string, error) {
 }
 
 func open(path string) (fd int, err error) {
-	return uninterrupted(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	return uninterrupted(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	})
 }
 
 // uninterrupted makes a system call until no signal, as the runtime sends itself, has

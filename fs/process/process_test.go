@@ -19,7 +19,8 @@ func TestExitCodeIn(t *testing.T) {
 	// the seventh and the exit code the last.
 	stat := func(name, flags, code string) string {
 		fields := strings.Split("R 1 1 1 0 -1 FLAGS"+strings.Repeat(" 0", 42)+" CODE", " ")
-		return "123 (" + name + ") " + strings.NewReplacer("FLAGS", flags, "CODE", code).Replace(strings.Join(fields, " "))
+		return "123 (" + name + ") " +
+			strings.NewReplacer("FLAGS", flags, "CODE", code).Replace(strings.Join(fields, " "))
 	}
 	for _, c := range []struct {
 		name, flags, code string
@@ -36,7 +37,8 @@ func TestExitCodeIn(t *testing.T) {
 	} {
 		code, ok := exitCodeIn(stat(c.name, c.flags, c.code))
 		if ok != c.ends || ok && signaled(code) != c.killed {
-			t.Errorf("exitCodeIn(%s, flags %s, code %s) = %d, %v", c.name, c.flags, c.code, code, ok)
+			t.Errorf("exitCodeIn(%s, flags %s, code %s) = %d, %v",
+				c.name, c.flags, c.code, code, ok)
 		}
 	}
 	for _, stat := range []string{"", "1 (x", "1 (x) R 1 2"} {
@@ -80,7 +82,8 @@ func TestHowProcessesEnd(t *testing.T) {
 			}
 			fmt.Fprintln(in, "go")
 			var info unix.Siginfo
-			if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			if err := unix.Waitid(unix.P_PID, cmd.Process.Pid,
+				&info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got := p.Killed(); got != c.killed {
@@ -103,7 +106,8 @@ func TestAskedLate(t *testing.T) {
 	}
 	defer unix.Close(self)
 	info := pidfdInfo{mask: pidfdInfoExit}
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(self), pidfdGetInfo, uintptr(ptr(&info))); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(self),
+		pidfdGetInfo, uintptr(ptr(&info))); errno != 0 {
 		t.Skip("the kernel does not keep how processes ended: ", errno)
 	}
 	for sig, want := range map[syscall.Signal]bool{syscall.SIGKILL: true, 0: false} {
@@ -174,7 +178,8 @@ func TestDescriptorsAreBounded(t *testing.T) {
 		p.Release()
 	}
 	if table.fds != table.max || len(table.processes) != 4 {
-		t.Errorf("%d pidfds of %d processes, want %d of 4", table.fds, len(table.processes), table.max)
+		t.Errorf("%d pidfds of %d processes, want %d of 4", table.fds,
+			len(table.processes), table.max)
 	}
 	if all[0] == all[6] || all[0] != all[1] || all[18] == all[6] {
 		t.Error("processes are taken for one another")
@@ -214,7 +219,8 @@ func TestProcessOfManyGroupsHasMemory(t *testing.T) {
 	}
 	in.Close()
 	var info unix.Siginfo
-	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info,
+		unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
 	if hasMemory(cmd.Process.Pid) {
@@ -225,8 +231,8 @@ func TestProcessOfManyGroupsHasMemory(t *testing.T) {
 	}
 }
 
-// TestNameOf asks for the name of a program by its first thread and by another one, which has a name
-// of its own.
+// TestNameOf asks for the name of a program by its first thread and by another one, which has a
+// name of its own.
 func TestNameOf(t *testing.T) {
 	comm, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
@@ -243,7 +249,8 @@ func TestNameOf(t *testing.T) {
 		if unix.Gettid() == os.Getpid() {
 			return
 		}
-		if err := os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", unix.Gettid()), []byte("worker"), 0); err != nil {
+		if err := os.WriteFile(fmt.Sprintf("/proc/self/task/%d/comm", unix.Gettid()),
+			[]byte("worker"), 0); err != nil {
 			t.Error(err)
 		}
 		if got := NameOf(unix.Gettid()); got != want {

@@ -1,9 +1,10 @@
 // Package thumbnailer limits how much certain programs download without a person's request: those
 // that make thumbnails of the files in an open folder, and those that index files.
 //
-// Such a program, of a name that [Is] knows, gets a file of up to [MaxBytes] as any program does. Of a
-// larger one, each open has a [Budget] of MaxBytes, for wherever it reads: the header and the index at
-// the end of a film and one frame of it, or a page of a document, are less. What is cached costs nothing.
+// Such a program, of a name that [Is] knows, gets a file of up to [MaxBytes] as any program does.
+// Of a larger one, each open has a [Budget] of MaxBytes, for wherever it reads: the header and the
+// index at the end of a film and one frame of it, or a page of a document, are less. What is cached
+// costs nothing.
 package thumbnailer
 
 import "sync/atomic"

@@ -79,7 +79,8 @@ func TestAppsOnDirectory(t *testing.T) {
 	}
 	for _, w := range light() {
 		t.Run(w.name, func(t *testing.T) {
-			a := &app{dir: t.TempDir(), tmp: t.TempDir(), fixture: fixtureOf(t, w), hashes: make(map[string]string)}
+			a := &app{dir: t.TempDir(), tmp: t.TempDir(), fixture: fixtureOf(t, w),
+				hashes: make(map[string]string)}
 			for _, f := range w.fills {
 				for name, b := range namesIn(f) {
 					if err := os.MkdirAll(filepath.Dir(a.path(name)), 0o755); err != nil {
@@ -137,7 +138,8 @@ func TestLimitsOnServer(t *testing.T) {
 				if err := b.server.wait(t.Context(), b.want); err != nil {
 					t.Error(err)
 				}
-				if err := b.verify(t.Context(), claim{append(b.want, memserver.Entry{Key: "none", Hash: "x"}), nil}); err == nil {
+				if err := b.verify(t.Context(), claim{append(b.want,
+					memserver.Entry{Key: "none", Hash: "x"}), nil}); err == nil {
 					t.Error("an object that is missing was verified")
 				}
 			}
@@ -152,7 +154,8 @@ func TestCompose(t *testing.T) {
 	defer h.Close()
 	s, c := &server{url: h.URL}, newS3Client(t.Context(), h.URL)
 	const size = 12 * mib
-	if err := s.prepare(t.Context(), []memserver.Fill{{Key: "old.bin", Count: 1, Size: size, Pattern: true}}, true); err != nil {
+	if err := s.prepare(t.Context(),
+		[]memserver.Fill{{Key: "old.bin", Count: 1, Size: size, Pattern: true}}, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.compose("old.bin", inFlight, copied(0, size), body([]byte("tail"))); err != nil {
@@ -190,7 +193,8 @@ func TestCompose(t *testing.T) {
 func TestPattern(t *testing.T) {
 	const size = 3*mib + 100
 	want := edited(size, nil, 0)
-	if bytes.Equal(want[:mib], want[mib:2*mib]) || bytes.Equal(want[4096:8192], want[mib+4096:mib+8192]) {
+	if bytes.Equal(want[:mib], want[mib:2*mib]) ||
+		bytes.Equal(want[4096:8192], want[mib+4096:mib+8192]) {
 		t.Error("two pieces are the same")
 	}
 	for _, bs := range []int{mib, 128 << 10, 4 << 10} {
@@ -252,7 +256,8 @@ func TestParse(t *testing.T) {
 			t.Errorf("parse(%q) = %v, want %d workloads", tt.args, err, tt.want)
 		}
 	}
-	got := telling([]string{"--runs", "5", "--binary", "x", "--json=y", "-update", "z", "--profiles=far"})
+	got := telling([]string{"--runs", "5", "--binary", "x", "--json=y",
+		"-update", "z", "--profiles=far"})
 	if want := []string{"--runs", "5", "--profiles=far"}; !slices.Equal(got, want) {
 		t.Errorf("telling = %q, want %q", got, want)
 	}
@@ -268,13 +273,15 @@ func TestReport(t *testing.T) {
 	if best := g.bestPeer(); best == nil || best.Contender != "s3fs" {
 		t.Errorf("best peer = %+v, want s3fs", best)
 	}
-	if peer, limit := g.overPeer(g.rows[0]), g.rows[0].times(g.row(limitName)); peer != "0.50" || limit != 4 {
+	if peer, limit := g.overPeer(g.rows[0]), g.rows[0].times(g.row(limitName)); peer != "0.50" ||
+		limit != 4 {
 		t.Errorf("times = %v, %v, want 0.50, 4", peer, limit)
 	}
 	if peer := (group{rows: g.rows[:1]}).overPeer(g.rows[0]); peer != "-" {
 		t.Errorf("times of no peer = %v, want -", peer)
 	}
-	for i, want := range []string{"reached", "missed: time, requests, memory", "reached", "missed: 1 GETs, requests"} {
+	for i, want := range []string{"reached", "missed: time, requests, memory", "reached",
+		"missed: 1 GETs, requests"} {
 		if got := groups[i].verdict().String(); got != want {
 			t.Errorf("%s: %s, want %s", groups[i].workload, got, want)
 		}
@@ -297,16 +304,19 @@ func TestReport(t *testing.T) {
 	}
 	want, err := os.ReadFile("testdata/results.md")
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the document differs from testdata/results.md (renew it with -update): %v\n%s", err, got)
+		t.Errorf("the document differs from testdata/results.md (renew it with -update): %v\n%s",
+			err, got)
 	}
-	if kept, err := load(strings.TrimSuffix(path, ".md") + ".json"); err != nil || !reflect.DeepEqual(kept, rep) {
+	if kept, err := load(strings.TrimSuffix(path, ".md") + ".json"); err != nil ||
+		!reflect.DeepEqual(kept, rep) {
 		t.Errorf("the rows beside the document are %+v, %v; want the report's", kept, err)
 	}
 	svg, err := os.ReadFile(strings.TrimSuffix(path, ".md") + "-fast.svg")
 	if err != nil || !bytes.HasPrefix(svg, []byte("<svg")) {
 		t.Errorf("the chart is no SVG: %v, %.40q", err, svg)
 	}
-	for _, label := range []string{">2 s<", ">4 s<", ">0.75 s<", ">12.5 s<", ">write_1g<", ">s3share<"} {
+	for _, label := range []string{">2 s<", ">4 s<", ">0.75 s<",
+		">12.5 s<", ">write_1g<", ">s3share<"} {
 		if !bytes.Contains(svg, []byte(label)) {
 			t.Errorf("the chart has no %s", label)
 		}

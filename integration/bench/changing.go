@@ -26,7 +26,9 @@ func edited(size int64, b []byte, at int64) []byte {
 
 // wantOne is a folder of one file.
 func wantOne(name string, b func() []byte) func(string) ([]memserver.Entry, error) {
-	return func(string) ([]memserver.Entry, error) { return []memserver.Entry{entryOf(name, b())}, nil }
+	return func(string) ([]memserver.Entry, error) {
+		return []memserver.Entry{entryOf(name, b())}, nil
+	}
 }
 
 func changing() []*workload {
@@ -55,7 +57,8 @@ func changing() []*workload {
 			want: wantOne("old.bin", func() []byte { return edited(size, tail(), size) }),
 		},
 		{
-			name: "overwrite_1m_of_256m", what: "overwrite 1 MiB in the midst of a file of 256 MiB", fills: old, changed: "old.bin",
+			name: "overwrite_1m_of_256m", what: "overwrite 1 MiB in the midst of a file of 256 MiB",
+			fills: old, changed: "old.bin",
 			app: func(a *app) error {
 				return edit(a.path("old.bin"), os.O_RDWR, func(f *os.File) error {
 					_, err := f.WriteAt(tail(), at)
@@ -67,7 +70,8 @@ func changing() []*workload {
 				if err := c.get("old.bin", at+mib, edge); err != nil {
 					return err
 				}
-				return c.compose("old.bin", inFlight, copied(0, at), body(append(tail(), edge...)), copied(at+5*mib, size-at-5*mib))
+				return c.compose("old.bin", inFlight, copied(0, at), body(append(tail(), edge...)),
+					copied(at+5*mib, size-at-5*mib))
 			},
 			want: wantOne("old.bin", func() []byte { return edited(size, tail(), at) }),
 		},

@@ -25,7 +25,8 @@ func chart(title string, groups []group) ([]byte, error) {
 	var names []string // of contenders, as the rows have them
 	for _, g := range groups {
 		for _, r := range g.rows {
-			if !slices.Contains(names, r.Contender) && r.Contender != limitName && r.Contender != nullName {
+			if !slices.Contains(names, r.Contender) && r.Contender != limitName &&
+				r.Contender != nullName {
 				names = append(names, r.Contender)
 			}
 		}
@@ -42,7 +43,9 @@ func chart(title string, groups []group) ([]byte, error) {
 				seconds[i] = make(map[float64]string)
 			}
 			value := charts.GetNullValue()
-			if j := slices.IndexFunc(g.rows, func(r *row) bool { return r.Contender == name }); j >= 0 && g.rows[j].failure() == "" {
+			if j := slices.IndexFunc(g.rows, func(r *row) bool {
+				return r.Contender == name
+			}); j >= 0 && g.rows[j].failure() == "" {
 				if peer := g.rows[j].times(g.bestPeer()); !math.IsNaN(peer) {
 					value = min(peer, longest)
 					for seconds[i][value] != "" {
@@ -67,7 +70,8 @@ func chart(title string, groups []group) ([]byte, error) {
 	opt := charts.NewBarChartOptionWithSeries(series)
 	opt.Horizontal = true
 	opt.Title.Text = title
-	opt.Title.Subtext = fmt.Sprintf("time in times of the best peer, shorter is better; bars end at %g", longest)
+	opt.Title.Subtext = fmt.Sprintf(
+		"time in times of the best peer, shorter is better; bars end at %g", longest)
 	opt.Padding = charts.NewBox(20, 20, 60, 20)
 	opt.Legend.SeriesNames = names
 	opt.Legend.Offset = charts.OffsetStr{Left: charts.PositionRight}

@@ -47,7 +47,8 @@ func child(ctx context.Context, kind string, args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("usage: bench %s WORKLOAD TMP FIXTURE WHERE", kind)
 	}
-	ws, err := pick("workload", allWorkloads(), args[0], nil, func(w *workload) string { return w.name })
+	ws, err := pick("workload", allWorkloads(), args[0], nil,
+		func(w *workload) string { return w.name })
 	if err != nil {
 		return err
 	}

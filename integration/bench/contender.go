@@ -82,35 +82,47 @@ func allContenders(binary string) []*contender {
 				return exec.LookPath(abs)
 			},
 			args: func(m *mount) []string {
-				return []string{"mount", "--bucket", bucket, "--endpoint-url", m.endpoint, "--region", region, "--folder", folder,
+				return []string{"mount", "--bucket", bucket, "--endpoint-url", m.endpoint,
+					"--region", region, "--folder", folder,
 					"--state-dir", m.path("state"), "--cache-dir", m.path("cache"), "-f", m.dir}
 			},
 			env:     func(m *mount) []string { return []string{"AWS_CA_BUNDLE=" + m.certificate} },
 			unmount: func(m *mount) []string { return []string{m.binary, "unmount", m.dir} },
 		},
-		{name: "s3fs", what: "parallel_count=32, multipart_size=16, no hash of bodies where it can do without", version: "--version",
-			binary: inPath("s3fs"), args: s3fsArgs},
-		{name: "s3fs:cache", what: "the same with use_cache", version: "--version", binary: inPath("s3fs"), caching: true,
+		{name: "s3fs",
+			what:    "parallel_count=32, multipart_size=16, no hash of bodies where it can do without",
+			version: "--version",
+			binary:  inPath("s3fs"), args: s3fsArgs},
+		{name: "s3fs:cache", what: "the same with use_cache", version: "--version",
+			binary: inPath("s3fs"), caching: true,
 			args: func(m *mount) []string {
 				return append(s3fsArgs(m), "-o", "use_cache="+m.path("cache"))
 			}},
-		{name: "rclone:writes", what: "--vfs-cache-mode writes, 32 transfers, 250 ms of wait before a write-back as in s3share, no checksums, server's times", version: "version",
+		{name: "rclone:writes",
+			what: "--vfs-cache-mode writes, 32 transfers, 250 ms of wait before a write-back as in s3share, no checksums, server's times", version: "version",
 			binary: inPath("rclone"), args: rcloneArgs("writes")},
 		{name: "rclone:full", what: "the same with --vfs-cache-mode full", version: "version",
 			binary: inPath("rclone"), args: rcloneArgs("full"), caching: true},
-		{name: "geesefs", what: "--no-checksum, 4 GB of memory, 32 flushers", version: "--version", binary: inEnv("BENCH_GEESEFS", "geesefs"),
+		{name: "geesefs", what: "--no-checksum, 4 GB of memory, 32 flushers", version: "--version",
+			binary: inEnv("BENCH_GEESEFS", "geesefs"),
 			args: func(m *mount) []string {
-				return []string{"-f", "--endpoint", m.endpoint, "--region", region, "--no-checksum", "--memory-limit", "4000",
-					"--max-flushers", "32", "--max-parallel-parts", "16", bucket + ":" + folder, m.dir}
+				return []string{"-f", "--endpoint", m.endpoint, "--region", region, "--no-checksum",
+					"--memory-limit", "4000",
+					"--max-flushers", "32", "--max-parallel-parts", "16", bucket +
+						":" + folder, m.dir}
 			}},
-		{name: "mount-s3", what: "--allow-delete --allow-overwrite", version: "--version", binary: inEnv("BENCH_MOUNT_S3", "mount-s3"),
+		{name: "mount-s3", what: "--allow-delete --allow-overwrite", version: "--version",
+			binary: inEnv("BENCH_MOUNT_S3", "mount-s3"),
 			args: func(m *mount) []string {
-				return []string{"-f", "--endpoint-url", m.endpoint, "--region", region, "--force-path-style", "--allow-delete", "--allow-overwrite",
+				return []string{"-f", "--endpoint-url", m.endpoint, "--region", region,
+					"--force-path-style", "--allow-delete", "--allow-overwrite",
 					"--prefix", folder + "/", bucket, m.dir}
 			}},
-		{name: "goofys", what: "as it comes", version: "--version", binary: inEnv("BENCH_GOOFYS", "goofys"),
+		{name: "goofys", what: "as it comes", version: "--version",
+			binary: inEnv("BENCH_GOOFYS", "goofys"),
 			args: func(m *mount) []string {
-				return []string{"-f", "--endpoint", m.endpoint, "--region", region, bucket + ":" + folder, m.dir}
+				return []string{"-f", "--endpoint", m.endpoint, "--region", region,
+					bucket + ":" + folder, m.dir}
 			}},
 	}
 	for _, c := range cs {
@@ -118,8 +130,11 @@ func allContenders(binary string) []*contender {
 	}
 	return append(cs,
 		&contender{name: limitName, what: "a plain HTTP client without a mount"},
-		&contender{name: nullName, what: "a file system with nothing behind it", binary: os.Executable, null: true,
-			args: func(m *mount) []string { return append([]string{"nullfs", m.dir}, nullFiles(m.fills)...) }},
+		&contender{name: nullName, what: "a file system with nothing behind it",
+			binary: os.Executable, null: true,
+			args: func(m *mount) []string {
+				return append([]string{"nullfs", m.dir}, nullFiles(m.fills)...)
+			}},
 	)
 }
 
@@ -135,7 +150,8 @@ var unsignedPayload = sync.OnceValue(func() bool {
 func s3fsArgs(m *mount) []string {
 	o := []string{
 		"url=" + m.endpoint, "endpoint=" + region, "use_path_request_style", "sigv4",
-		"parallel_count=32", "multipart_size=16", "max_stat_cache_size=200000", "enable_noobj_cache", "tmpdir=" + m.path("tmp"),
+		"parallel_count=32", "multipart_size=16", "max_stat_cache_size=200000",
+		"enable_noobj_cache", "tmpdir=" + m.path("tmp"),
 	}
 	if strings.HasPrefix(m.endpoint, "https:") { // it has no setting for a certificate of one's own
 		o = append(o, "no_check_certificate", "ssl_verify_hostname=0")
@@ -149,12 +165,17 @@ func s3fsArgs(m *mount) []string {
 func rcloneArgs(mode string) func(*mount) []string {
 	return func(m *mount) []string {
 		return []string{
-			"mount", ":s3:" + bucket + "/" + folder, m.dir, "--vfs-cache-mode", mode, "--cache-dir", m.path("cache"),
-			"--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", m.endpoint, "--s3-region", region, "--s3-force-path-style",
-			"--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum", "--s3-use-multipart-etag=false", "--no-checksum",
+			"mount", ":s3:" + bucket + "/" +
+				folder, m.dir, "--vfs-cache-mode", mode, "--cache-dir", m.path("cache"),
+			"--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", m.endpoint,
+			"--s3-region", region, "--s3-force-path-style",
+			"--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum",
+			"--s3-use-multipart-etag=false", "--no-checksum",
 			"--s3-upload-concurrency", "16", "--s3-chunk-size", "16M", "--s3-upload-cutoff", "16M",
-			"--transfers", "32", "--checkers", "32", "--use-server-modtime", "--vfs-fast-fingerprint", "--vfs-write-back", "250ms",
-			"--buffer-size", "64M", "--vfs-read-ahead", "256M", "--dir-cache-time", "5m", "--attr-timeout", "60s",
+			"--transfers", "32", "--checkers", "32", "--use-server-modtime",
+			"--vfs-fast-fingerprint", "--vfs-write-back", "250ms",
+			"--buffer-size", "64M", "--vfs-read-ahead", "256M", "--dir-cache-time",
+			"5m", "--attr-timeout", "60s",
 		}
 	}
 }

@@ -59,10 +59,12 @@ is a tie.
 func (rep *report) document(path string) error {
 	var b bytes.Buffer
 	b.WriteString(preface)
-	fmt.Fprintf(&b, "\nMeasured on %s with `%s`, in %.0f minutes, on %s.\n\n", rep.Date, rep.Command, rep.Seconds/60, rep.Machine)
+	fmt.Fprintf(&b, "\nMeasured on %s with `%s`, in %.0f minutes, on %s.\n\n", rep.Date,
+		rep.Command, rep.Seconds/60, rep.Machine)
 	name := strings.TrimSuffix(filepath.Base(path), ".md")
-	fmt.Fprintf(&b, "All rows are in [%s.json](%[1]s.json): `bench --from docs/%[1]s.json` prints them as tables, with memory, bytes moved,\n"+
-		"and the requests of each contender by operation.\n\n", name)
+	fmt.Fprintf(&b,
+		"All rows are in [%s.json](%[1]s.json): `bench --from docs/%[1]s.json` prints them as tables, with memory, bytes moved,\n"+
+			"and the requests of each contender by operation.\n\n", name)
 	b.WriteString("| contender | version | set up |\n|---|---|---|\n")
 	for _, c := range rep.Contenders {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", c.Name, cell(c.Version), cell(c.What))
@@ -74,7 +76,8 @@ func (rep *report) document(path string) error {
 		}
 	}
 	for _, p := range allProfiles {
-		of := slices.DeleteFunc(slices.Clone(all), func(g group) bool { return g.profile != p.name || g.idle() })
+		of := slices.DeleteFunc(slices.Clone(all),
+			func(g group) bool { return g.profile != p.name || g.idle() })
 		if len(of) == 0 {
 			continue
 		}
@@ -99,7 +102,8 @@ func (rep *report) document(path string) error {
 
 // overview tells in one table where s3share stands.
 func overview(b *bytes.Buffer, groups []group) {
-	b.WriteString("| workload | s3share, s | best peer, s | × best peer | goal | | × limit | requests | fewest of a peer |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString(
+		"| workload | s3share, s | best peer, s | × best peer | goal | | × limit | requests | fewest of a peer |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range groups {
 		v := g.verdict()
 		if v.mine == nil {
@@ -122,7 +126,8 @@ func overview(b *bytes.Buffer, groups []group) {
 		if n, ok := g.fewest(); ok {
 			few = fmt.Sprint(n)
 		}
-		fmt.Fprintf(b, "| %s | %.3f | %s | %s | %s | %s | %s | %d | %s |\n", g.workload, v.mine.seconds(), best, g.overPeer(v.mine),
+		fmt.Fprintf(b, "| %s | %.3f | %s | %s | %s | %s | %s | %d | %s |\n", g.workload,
+			v.mine.seconds(), best, g.overPeer(v.mine),
 			ratio(v.goal), mark, g.overLimit(v.mine), v.mine.best().requests(), few)
 	}
 }
@@ -150,10 +155,14 @@ func (rep *report) costs(b *bytes.Buffer, groups []group) {
 		}
 		return nil
 	}
-	b.WriteString("\n## What it costs\n\nProcessor time of the mount for each GiB, in the profile \"fast\"; the largest resident set in any workload; and\n" +
-		"20 s of nothing to do. s3share's goals: " + fmt.Sprintf("%g and %g times the best peer's processor time for reading and writing, at most %d MiB\nin any workload, at most %d MiB at idle.\n\n",
-		goalReadCPU, goalWriteCPU, goalPeakRSS/mib, goalIdleRSS/mib))
-	b.WriteString("| contender | CPU s/GiB read | written | read, TLS | written, TLS | most MiB | idle: MiB | CPU s | wake-ups | requests |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString(
+		"\n## What it costs\n\nProcessor time of the mount for each GiB, in the profile \"fast\"; the largest resident set in any workload; and\n" +
+			"20 s of nothing to do. s3share's goals: " +
+			fmt.Sprintf(
+				"%g and %g times the best peer's processor time for reading and writing, at most %d MiB\nin any workload, at most %d MiB at idle.\n\n",
+				goalReadCPU, goalWriteCPU, goalPeakRSS/mib, goalIdleRSS/mib))
+	b.WriteString(
+		"| contender | CPU s/GiB read | written | read, TLS | written, TLS | most MiB | idle: MiB | CPU s | wake-ups | requests |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, name := range names {
 		cells := []string{name}
 		for _, workload := range []string{"read_1g", "write_1g", "read_1g_tls", "write_1g_tls"} {
@@ -183,7 +192,8 @@ func (rep *report) costs(b *bytes.Buffer, groups []group) {
 		if x > goal {
 			mark = "✗"
 		}
-		fmt.Fprintf(b, "- %s, %s: %s times the processor time of %s, goal %g %s\n", g.profile, g.workload, ratio(x), best.Contender, goal, mark)
+		fmt.Fprintf(b, "- %s, %s: %s times the processor time of %s, goal %g %s\n",
+			g.profile, g.workload, ratio(x), best.Contender, goal, mark)
 	}
 }
 

@@ -22,8 +22,10 @@ func TestErrorText(t *testing.T) {
 
 func TestTail(t *testing.T) {
 	long := strings.Repeat("a-long/path/to/nowhere ", 40)
-	if got := tail([]byte(long)); !strings.HasPrefix(got, "a-long/") || len(got) < 300 || len(got) > 400 {
-		t.Errorf("tail began with %q and has %d bytes, want whole words, and no more than 400", got[:20], len(got))
+	if got := tail([]byte(long)); !strings.HasPrefix(got, "a-long/") ||
+		len(got) < 300 || len(got) > 400 {
+		t.Errorf("tail began with %q and has %d bytes, want whole words, and no more than 400",
+			got[:20], len(got))
 	}
 	if got := tail([]byte(" one\n\ttwo ")); got != "one two" {
 		t.Errorf("tail = %q, want one line", got)

@@ -72,14 +72,17 @@ func copyNet(dir string) error {
 	if err != nil {
 		return fmt.Errorf("the tree to copy is Go's own, and go does not say where it is: %w", err)
 	}
-	return os.CopyFS(filepath.Join(dir, "net"), os.DirFS(filepath.Join(string(bytes.TrimSpace(root)), "src", "net")))
+	return os.CopyFS(filepath.Join(dir, "net"),
+		os.DirFS(filepath.Join(string(bytes.TrimSpace(root)), "src", "net")))
 }
 
 // git runs git without the settings of whoever measures.
 func git(args ...string) ([]byte, error) {
 	return command("env", append([]string{
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@localhost",
-		"GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@localhost", "GIT_AUTHOR_DATE=1700000000 +0000",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" +
+			os.DevNull, "GIT_AUTHOR_NAME=bench", "GIT_AUTHOR_EMAIL=bench@localhost",
+		"GIT_COMMITTER_NAME=bench", "GIT_COMMITTER_EMAIL=bench@localhost",
+		"GIT_AUTHOR_DATE=1700000000 +0000",
 		"GIT_COMMITTER_DATE=1700000000 +0000", "git",
 	}, args...)...)
 }
@@ -87,7 +90,8 @@ func git(args ...string) ([]byte, error) {
 // own reports whether a file of a clone differs from one to the next: git notes
 // there when and where it was made.
 func own(name string) bool {
-	return strings.HasSuffix(name, ".git/config") || strings.HasSuffix(name, ".git/index") || strings.Contains(name, ".git/logs/")
+	return strings.HasSuffix(name, ".git/config") || strings.HasSuffix(name, ".git/index") ||
+		strings.Contains(name, ".git/logs/")
 }
 
 // wantFixture is all files of a fixture's folder name, as entries.
@@ -97,7 +101,8 @@ func wantFixture(name string) func(fixture string) ([]memserver.Entry, error) {
 		err := walk(fixture, name, func(name string) error {
 			b, err := os.ReadFile(filepath.Join(fixture, name))
 			sum := sha256.Sum256(b)
-			e := memserver.Entry{Key: folder + "/" + name, Size: int64(len(b)), Hash: hex.EncodeToString(sum[:])}
+			e := memserver.Entry{Key: folder + "/" + name, Size: int64(len(b)),
+				Hash: hex.EncodeToString(sum[:])}
 			if own(name) {
 				e.Size, e.Hash = -1, ""
 			}

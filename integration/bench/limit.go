@@ -35,14 +35,16 @@ type s3Client struct {
 }
 
 func newS3Client(ctx context.Context, endpoint string) *s3Client {
-	return &s3Client{ctx: ctx, url: endpoint + "/" + bucket, http: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: inFlight, ReadBufferSize: 256 << 10, DisableCompression: true,
-	}}}
+	return &s3Client{ctx: ctx, url: endpoint + "/" + bucket,
+		http: &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost: inFlight, ReadBufferSize: 256 << 10, DisableCompression: true,
+		}}}
 }
 
 // do sends a request for the file name, or for the bucket when it begins with a
 // question mark, and reads the answer into p, or else returns it.
-func (c *s3Client) do(method, name string, in []byte, p []byte, header ...string) ([]byte, http.Header, error) {
+func (c *s3Client) do(method, name string, in []byte, p []byte,
+	header ...string) ([]byte, http.Header, error) {
 	target := c.url + name
 	if !strings.HasPrefix(name, "?") {
 		target = c.url + "/" + folder + "/" + name
@@ -77,7 +79,8 @@ func (c *s3Client) put(name string, b []byte) error {
 
 // get fills p from off on.
 func (c *s3Client) get(name string, off int64, p []byte) error {
-	_, _, err := c.do(http.MethodGet, name, nil, p, "Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
+	_, _, err := c.do(http.MethodGet, name, nil, p, "Range",
+		fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
 	return err
 }
 
@@ -170,7 +173,8 @@ func (c *s3Client) compose(name string, streams int, pieces ...piece) error {
 				return err
 			}
 			b, _, err := c.do(http.MethodPut, at, nil, nil,
-				"x-amz-copy-source", bucket+"/"+folder+"/"+name, "x-amz-copy-source-range", p.source())
+				"x-amz-copy-source", bucket+
+					"/"+folder+"/"+name, "x-amz-copy-source-range", p.source())
 			if err != nil {
 				return err
 			}
@@ -207,7 +211,8 @@ func (c *s3Client) putParts(name string, size int64, streams int) error {
 }
 
 func (c *s3Client) rename(from, to string) error {
-	if _, _, err := c.do(http.MethodPut, to, nil, nil, "x-amz-copy-source", bucket+"/"+folder+"/"+from); err != nil {
+	if _, _, err := c.do(http.MethodPut, to, nil, nil, "x-amz-copy-source",
+		bucket+"/"+folder+"/"+from); err != nil {
 		return err
 	}
 	_, _, err := c.do(http.MethodDelete, from, nil, nil)
@@ -250,7 +255,8 @@ func (c *s3Client) list() (n int, err error) {
 func (c *s3Client) pages(prefix string, each func(keys []string)) error {
 	token := ""
 	for {
-		b, _, err := c.do(http.MethodGet, "?list-type=2&prefix="+folder+"/"+prefix+"&continuation-token="+url.QueryEscape(token), nil, nil)
+		b, _, err := c.do(http.MethodGet, "?list-type=2&prefix="+folder+"/"+prefix+
+			"&continuation-token="+url.QueryEscape(token), nil, nil)
 		if err != nil {
 			return err
 		}

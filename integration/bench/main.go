@@ -37,7 +37,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt,
+		syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:])
 	stop()
 	switch {
@@ -130,15 +131,19 @@ func parse(args []string) (*options, error) {
 	var profiles, workloads, contenders string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/s3share", "the s3share to measure")
-	f.StringVar(&o.work, "work", "", "where mounts, caches and logs go (default: a new temporary directory)")
+	f.StringVar(&o.work,
+		"work", "", "where mounts, caches and logs go (default: a new temporary directory)")
 	f.IntVar(&o.runs, "runs", 2, "how often each contender does each workload")
-	f.DurationVar(&o.within, "within", 25*time.Minute, "leave out second runs as far as needed to be done in this time")
+	f.DurationVar(&o.within, "within", 25*time.Minute,
+		"leave out second runs as far as needed to be done in this time")
 	f.DurationVar(&o.timeout, "timeout", 90*time.Second, "what one run may take")
 	f.StringVar(&profiles, "profiles", "fast,far", "how far away the bucket is")
 	f.StringVar(&workloads, "workloads", "", "names, or all (default: all but the extra ones)")
-	f.StringVar(&contenders, "contenders", "", "names, s3share among them or not (default: what is installed)")
+	f.StringVar(&contenders, "contenders",
+		"", "names, s3share among them or not (default: what is installed)")
 	f.BoolVar(&o.list, "list", false, "tell what there is and stop")
-	f.StringVar(&o.update, "update", "", "write the results to this Markdown `file`, charts beside it")
+	f.StringVar(&o.update, "update", "",
+		"write the results to this Markdown `file`, charts beside it")
 	f.StringVar(&o.json, "json", "", "keep the results in this `file`")
 	f.BoolVar(&o.move, "move", false, "measure put and get beside rclone copy, and no mount")
 	f.StringVar(&o.moveTo, "move-update", "", "write what --move measures to this Markdown `file`")
@@ -150,7 +155,8 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("usage: bench [flags]; no arguments, and --runs at least 1")
 	}
 	var err error
-	if o.profiles, err = pick("profile", allProfiles, profiles, nil, func(p profile) string { return p.name }); err != nil {
+	if o.profiles, err = pick("profile", allProfiles, profiles,
+		nil, func(p profile) string { return p.name }); err != nil {
 		return nil, err
 	}
 	o.workloads, err = pick("workload", allWorkloads(), workloads,
@@ -160,13 +166,16 @@ func parse(args []string) (*options, error) {
 	}
 	o.asked, o.all = contenders != "", workloads == ""
 	o.contenders, err = pick("contender", allContenders(o.binary), contenders,
-		func(c *contender) bool { return c.optional == nil || c.optional() }, func(c *contender) string { return c.name })
+		func(c *contender) bool {
+			return c.optional == nil || c.optional()
+		}, func(c *contender) string { return c.name })
 	return o, err
 }
 
 // pick returns those of all whose names are in the list names; for an empty list
 // those that are standard; and for "all" all.
-func pick[T any](what string, all []T, names string, standard func(T) bool, name func(T) string) ([]T, error) {
+func pick[T any](what string, all []T, names string, standard func(T) bool,
+	name func(T) string) ([]T, error) {
 	var out []T
 	if names == "" || names == "all" {
 		for _, v := range all {

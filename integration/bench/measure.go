@@ -27,7 +27,8 @@ func measure(ctx context.Context, o *options, done func(*report) error) (_ *repo
 	return rep, nil
 }
 
-func measureProfile(ctx context.Context, o *options, p profile, first bool, rep *report, done func(*report) error) (err error) {
+func measureProfile(ctx context.Context, o *options, p profile, first bool, rep *report,
+	done func(*report) error) (err error) {
 	var heaviest int64
 	for _, w := range o.workloads {
 		if w.want != nil {
@@ -114,7 +115,8 @@ func (b *bench) runs(ctx context.Context, p profile, rep *report) error {
 				return context.Cause(ctx)
 			}
 			r.Samples = append(r.Samples, s)
-			fmt.Fprintf(os.Stderr, "%-5s %-20s %-14s %d/%d  %s\n", p.name, b.workload.name, c.name, run+1, runs, s)
+			fmt.Fprintf(os.Stderr, "%-5s %-20s %-14s %d/%d  %s\n",
+				p.name, b.workload.name, c.name, run+1, runs, s)
 		}
 	}
 	return nil
@@ -148,5 +150,6 @@ func (b *bench) patience(c *contender, rows map[*contender]*row, p profile) time
 
 // settled reports whether another run would tell nothing new.
 func (r *row) settled() bool {
-	return slices.ContainsFunc(r.Samples, func(s sample) bool { return s.Err != "" || s.Seconds > slow.Seconds() })
+	return slices.ContainsFunc(r.Samples,
+		func(s sample) bool { return s.Err != "" || s.Seconds > slow.Seconds() })
 }

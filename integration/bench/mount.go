@@ -63,7 +63,8 @@ func (m *mount) start(ctx context.Context) error {
 	}
 	defer log.Close()
 	m.cmd = exec.Command(m.binary, m.contender.args(m)...)
-	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull, "SSL_CERT_FILE="+m.certificate)
+	m.cmd.Env = append(environment(), "TMPDIR="+m.path("tmp"), "RCLONE_CONFIG="+os.DevNull,
+		"SSL_CERT_FILE="+m.certificate)
 	if m.contender.env != nil {
 		m.cmd.Env = append(m.cmd.Env, m.contender.env(m)...)
 	}
@@ -102,7 +103,8 @@ func environment() []string {
 			env = append(env, v)
 		}
 	}
-	return append(env, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=benchbench", "AWSACCESSKEYID=bench", "AWSSECRETACCESSKEY=benchbench",
+	return append(env, "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=benchbench",
+		"AWSACCESSKEYID=bench", "AWSSECRETACCESSKEY=benchbench",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION="+region)
 }
 

@@ -9,7 +9,8 @@ import (
 
 // shell is a contender that is a shell script and mounts nothing.
 func shell(script string) *contender {
-	return &contender{name: "sh", binary: inPath("sh"), args: func(*mount) []string { return []string{"-c", script} }}
+	return &contender{name: "sh", binary: inPath("sh"),
+		args: func(*mount) []string { return []string{"-c", script} }}
 }
 
 // TestStartFails starts what does not mount: the reason is told, and neither the
@@ -27,7 +28,8 @@ func TestStartFails(t *testing.T) {
 		{"sleep 600 & wait", canceled, "did not mount: context canceled"},
 	} {
 		work := t.TempDir()
-		m, err := prepareMount(shell(tt.script), &server{url: "http://127.0.0.1:1"}, &workload{}, work)
+		m, err := prepareMount(shell(tt.script),
+			&server{url: "http://127.0.0.1:1"}, &workload{}, work)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +43,8 @@ func TestStartFails(t *testing.T) {
 			t.Errorf("start %q left %v, %v", tt.script, left, err)
 		}
 	}
-	if _, err := prepareMount(&contender{name: "none", binary: inPath("no-such-program-here")}, &server{}, &workload{}, t.TempDir()); err == nil {
+	if _, err := prepareMount(&contender{name: "none", binary: inPath("no-such-program-here")},
+		&server{}, &workload{}, t.TempDir()); err == nil {
 		t.Error("a mount of a program that is not there succeeded")
 	}
 }
@@ -58,7 +61,8 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%q is in the contenders' environment", v)
 		}
 	}
-	if !strings.Contains(env, "BENCH_KEPT=yes") || !strings.Contains(env, "AWS_ACCESS_KEY_ID=bench") {
+	if !strings.Contains(env, "BENCH_KEPT=yes") ||
+		!strings.Contains(env, "AWS_ACCESS_KEY_ID=bench") {
 		t.Errorf("environment = %s", env)
 	}
 }

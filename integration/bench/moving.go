@@ -47,7 +47,8 @@ func rcloneCopy(more ...string) func(move, string, string, string) []string {
 		if m.put {
 			from, to = to, from
 		}
-		return append([]string{"copy", from, to, "--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", url,
+		return append([]string{"copy", from, to, "--s3-provider",
+			"Other", "--s3-env-auth", "--s3-endpoint", url,
 			"--s3-region", region, "--s3-force-path-style", "--s3-no-check-bucket"}, more...)
 	}
 }
@@ -61,7 +62,8 @@ func allMovers(binary string) []mover {
 			}
 			return exec.LookPath(abs)
 		}, func(m move, url, dir, home string) []string {
-			flags := []string{"--bucket", bucket, "--endpoint-url", url, "--region", region, "--folder", folder, "--state-dir", filepath.Join(home, "state")}
+			flags := []string{"--bucket", bucket, "--endpoint-url", url, "--region",
+				region, "--folder", folder, "--state-dir", filepath.Join(home, "state")}
 			if !m.put {
 				return append([]string{"get", folder, dir}, flags...)
 			}
@@ -69,9 +71,12 @@ func allMovers(binary string) []mover {
 			return append(append([]string{"put"}, append(files, folder)...), flags...)
 		}},
 		{"rclone", "copy, as it comes", inPath("rclone"), rcloneCopy()},
-		{"rclone:tuned", "copy with 32 transfers, 16 chunks of 16 MiB at once, 16 streams a file, no hash of bodies", inPath("rclone"),
-			rcloneCopy("--transfers", "32", "--checkers", "32", "--s3-upload-concurrency", "16", "--s3-chunk-size", "16M", "--s3-upload-cutoff", "16M",
-				"--multi-thread-streams", "16", "--multi-thread-cutoff", "32M", "--s3-no-head", "--s3-disable-checksum", "--fast-list")},
+		{"rclone:tuned",
+			"copy with 32 transfers, 16 chunks of 16 MiB at once, 16 streams a file, no hash of bodies", inPath("rclone"),
+			rcloneCopy("--transfers", "32", "--checkers", "32", "--s3-upload-concurrency",
+				"16", "--s3-chunk-size", "16M", "--s3-upload-cutoff", "16M",
+				"--multi-thread-streams", "16", "--multi-thread-cutoff", "32M", "--s3-no-head",
+				"--s3-disable-checksum", "--fast-list")},
 	}
 }
 
@@ -112,13 +117,15 @@ func measureMoves(ctx context.Context, o *options, w io.Writer) (err error) {
 	return nil
 }
 
-func measureMovesAt(ctx context.Context, o *options, p profile, movers []mover, w io.Writer) (err error) {
+func measureMovesAt(ctx context.Context, o *options, p profile,
+	movers []mover, w io.Writer) (err error) {
 	srv, err := startServer(p, gib, o.work)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	fmt.Fprintf(w, "\n## %s\n\n| | program | s | s3share's time is × | CPU s | peak MiB | requests |\n|---|---|---|---|---|---|---|\n", p)
+	fmt.Fprintf(w,
+		"\n## %s\n\n| | program | s | s3share's time is × | CPU s | peak MiB | requests |\n|---|---|---|---|---|---|---|\n", p)
 	for _, m := range allMoves {
 		fix, err := m.fixture(o.work)
 		if err != nil {
@@ -132,7 +139,8 @@ func measureMovesAt(ctx context.Context, o *options, p profile, movers []mover, 
 				if err != nil {
 					return fmt.Errorf("%s by %s: %w", m.name, by.name, err)
 				}
-				fmt.Fprintf(os.Stderr, "%-5s %-10s %-14s %d/%d  %.2f s\n", p.name, m.name, by.name, run+1, o.runs, got.seconds)
+				fmt.Fprintf(os.Stderr, "%-5s %-10s %-14s %d/%d  %.2f s\n", p.name,
+					m.name, by.name, run+1, o.runs, got.seconds)
 				if had, ok := best[by.name]; !ok || got.seconds < had.seconds {
 					best[by.name] = got
 				}
@@ -144,7 +152,8 @@ func measureMovesAt(ctx context.Context, o *options, p profile, movers []mover, 
 			if by.name != subject {
 				ratio = fmt.Sprintf("%.2f", best[subject].seconds/b.seconds)
 			}
-			fmt.Fprintf(w, "| %s | %s | %.2f | %s | %.1f | %d | %d |\n", m.what, by.name, b.seconds, ratio, b.cpu, b.peak>>20, b.requests)
+			fmt.Fprintf(w, "| %s | %s | %.2f | %s | %.1f | %d | %d |\n", m.what, by.name, b.seconds,
+				ratio, b.cpu, b.peak>>20, b.requests)
 		}
 		if err := os.RemoveAll(fix.dir); err != nil {
 			return err
@@ -154,7 +163,8 @@ func measureMovesAt(ctx context.Context, o *options, p profile, movers []mover, 
 }
 
 // oneMove has a program do a move once, and checks every byte.
-func oneMove(ctx context.Context, o *options, srv *server, m *moveFixture, by mover) (_ moved, err error) {
+func oneMove(ctx context.Context, o *options, srv *server, m *moveFixture,
+	by mover) (_ moved, err error) {
 	home, err := os.MkdirTemp(o.work, "move-")
 	if err != nil {
 		return moved{}, err
@@ -278,7 +288,8 @@ func (m *moveFixture) check(ctx context.Context, srv *server, dir string) error 
 	if err != nil {
 		return err
 	}
-	tree = slices.DeleteFunc(tree, func(e memserver.Entry) bool { return strings.HasSuffix(e.Key, "/") })
+	tree = slices.DeleteFunc(tree,
+		func(e memserver.Entry) bool { return strings.HasSuffix(e.Key, "/") })
 	if len(tree) != m.count {
 		return fmt.Errorf("the bucket has %d objects, want %d", len(tree), m.count)
 	}
@@ -308,7 +319,8 @@ runs is shown. s3share syncs each file that it fetches to the disk, which rclone
 func (o *options) moves(ctx context.Context) error {
 	var text bytes.Buffer
 	text.WriteString(movePreface)
-	fmt.Fprintf(&text, "Measured on %s with `bench %s`, on %s.\n\n", time.Now().Format(time.DateOnly), strings.Join(o.args, " "), machine())
+	fmt.Fprintf(&text, "Measured on %s with `bench %s`, on %s.\n\n",
+		time.Now().Format(time.DateOnly), strings.Join(o.args, " "), machine())
 	err := measureMoves(ctx, o, io.MultiWriter(os.Stdout, &text))
 	if err != nil || o.moveTo == "" {
 		return err

@@ -47,7 +47,8 @@ func naming() []*workload {
 	million := lists("ls_1m", "ls -l in a folder of 1,000,000 files", 1_000_000)
 	million.extra = true
 	return []*workload{
-		thousands, again(thousands, "ls_10k_warm", "ls -l in a folder of 10,000 files a second time"),
+		thousands, again(thousands, "ls_10k_warm",
+			"ls -l in a folder of 10,000 files a second time"),
 		more, again(more, "ls_100k_warm", "ls -l in a folder of 100,000 files a second time"),
 		million,
 		{
@@ -55,7 +56,8 @@ func naming() []*workload {
 			fills: func() []memserver.Fill {
 				var out []memserver.Fill
 				for d := range 200 {
-					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%03d/f", d) + "%d", Count: 50, Size: 16, Seed: seedSmall})
+					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%03d/f", d) + "%d",
+						Count: 50, Size: 16, Seed: seedSmall})
 				}
 				return out
 			}(),
@@ -72,7 +74,8 @@ func naming() []*workload {
 			},
 		},
 		{
-			name: "stat_storm", what: "stat 10,000 files and 2,000 names that are not there, without a listing",
+			name:  "stat_storm",
+			what:  "stat 10,000 files and 2,000 names that are not there, without a listing",
 			fills: []memserver.Fill{{Key: "f%05d", Count: 10_000, Size: 16, Seed: seedSmall}},
 			app: func(a *app) error {
 				for i := range 12_000 {

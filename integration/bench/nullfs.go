@@ -56,9 +56,11 @@ func serveNothing(ctx context.Context, args []string) error {
 		}
 	}
 	t := time.Second
-	srv, err := fusefs.Mount(f.Arg(0), root, &fusefs.Options{EntryTimeout: &t, AttrTimeout: &t, NegativeTimeout: &t, MountOptions: fuse.MountOptions{
-		Name: nullName, FsName: nullName, MaxWrite: 1 << 20, MaxBackground: 64, DisableSplice: true, DisableXAttrs: true,
-	}})
+	srv, err := fusefs.Mount(f.Arg(0), root, &fusefs.Options{EntryTimeout: &t, AttrTimeout: &t,
+		NegativeTimeout: &t, MountOptions: fuse.MountOptions{
+			Name: nullName, FsName: nullName, MaxWrite: 1 << 20,
+			MaxBackground: 64, DisableSplice: true, DisableXAttrs: true,
+		}})
 	if err != nil {
 		return err
 	}
@@ -74,7 +76,8 @@ func serveNothing(ctx context.Context, args []string) error {
 func readAhead(dir string) {
 	var st unix.Stat_t
 	if unix.Stat(dir, &st) == nil {
-		path := fmt.Sprintf("/sys/class/bdi/%d:%d/read_ahead_kb", unix.Major(st.Dev), unix.Minor(st.Dev))
+		path := fmt.Sprintf("/sys/class/bdi/%d:%d/read_ahead_kb",
+			unix.Major(st.Dev), unix.Minor(st.Dev))
 		os.WriteFile(path, []byte("4096"), 0) // else the limit is what FUSE does without
 	}
 }
@@ -95,23 +98,28 @@ var (
 func (d *nullDir) OnAdd(ctx context.Context) {
 	for name, size := range d.sizes {
 		file := &nullFile{size: size}
-		d.AddChild(name, d.NewPersistentInode(ctx, file, fusefs.StableAttr{Mode: syscall.S_IFREG}), true)
+		d.AddChild(name,
+			d.NewPersistentInode(ctx, file, fusefs.StableAttr{Mode: syscall.S_IFREG}), true)
 	}
 }
 
-func (d *nullDir) Create(ctx context.Context, _ string, _, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+func (d *nullDir) Create(ctx context.Context, _ string, _, _ uint32,
+	out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
 	file := &nullFile{}
 	out.Mode = 0o644
-	return d.NewInode(ctx, file, fusefs.StableAttr{Mode: syscall.S_IFREG}), nil, fuse.FOPEN_DIRECT_IO, 0
+	return d.NewInode(ctx,
+		file, fusefs.StableAttr{Mode: syscall.S_IFREG}), nil, fuse.FOPEN_DIRECT_IO, 0
 }
 
-func (d *nullDir) Mkdir(ctx context.Context, _ string, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+func (d *nullDir) Mkdir(ctx context.Context, _ string, _ uint32,
+	out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	out.Mode = 0o755
 	return d.NewInode(ctx, &nullDir{}, fusefs.StableAttr{Mode: syscall.S_IFDIR}), 0
 }
 
 // Setattr takes any change and keeps none.
-func (d *nullDir) Setattr(_ context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (d *nullDir) Setattr(_ context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	out.Mode = 0o755
 	return 0
 }
@@ -134,24 +142,28 @@ func (f *nullFile) Open(context.Context, uint32) (fusefs.FileHandle, uint32, sys
 	return nil, fuse.FOPEN_KEEP_CACHE, 0
 }
 
-func (f *nullFile) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+func (f *nullFile) Getattr(_ context.Context, _ fusefs.FileHandle,
+	out *fuse.AttrOut) syscall.Errno {
 	out.Mode, out.Size = 0o644, uint64(f.size)
 	return 0
 }
 
 // Setattr takes any change and keeps none.
-func (f *nullFile) Setattr(ctx context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (f *nullFile) Setattr(ctx context.Context, _ fusefs.FileHandle, _ *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	return f.Getattr(ctx, nil, out)
 }
 
 // Read makes the pattern in the buffer that go-fuse brings, which is next to
 // nothing beside the request itself.
-func (f *nullFile) Read(_ context.Context, _ fusefs.FileHandle, b []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+func (f *nullFile) Read(_ context.Context, _ fusefs.FileHandle,
+	b []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	b = b[:max(0, min(int64(len(b)), f.size-off))]
 	memserver.Pattern(b, off)
 	return fuse.ReadResultVector([][]byte{b}), 0
 }
 
-func (f *nullFile) Write(_ context.Context, _ fusefs.FileHandle, b []byte, _ int64) (uint32, syscall.Errno) {
+func (f *nullFile) Write(_ context.Context, _ fusefs.FileHandle,
+	b []byte, _ int64) (uint32, syscall.Errno) {
 	return uint32(len(b)), 0
 }

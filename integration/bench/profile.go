@@ -54,7 +54,8 @@ func (p profile) String() string {
 // listens, and ends by a signal, or with --stdin when its standard input does.
 func serve(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("bench memserver", flag.ContinueOnError)
-	cert := f.String("certificate", "", "listen for TLS too, and write the certificate to this `file`")
+	cert := f.String("certificate",
+		"", "listen for TLS too, and write the certificate to this `file`")
 	addr := f.String("addr", "127.0.0.1:0", "where to listen, on loopback only")
 	name := f.String("profile", "fast", "how far away to be")
 	stdin := f.Bool("stdin", false, "end when standard input ends")
@@ -68,7 +69,8 @@ func serve(ctx context.Context, args []string) error {
 	}
 	host, _, err := net.SplitHostPort(*addr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("memserver checks no signature, so it listens on loopback only, not on %q", *addr)
+		return fmt.Errorf(
+			"memserver checks no signature, so it listens on loopback only, not on %q", *addr)
 	}
 	l, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -85,7 +87,8 @@ func serve(ctx context.Context, args []string) error {
 		}()
 	}
 	hello := map[string]string{"endpoint": "http://" + l.Addr().String(), "bucket": bucket}
-	srv := memserver.New(memserver.Config{Buckets: []string{bucket}, Latency: ps[0].latency, ConnRate: ps[0].rate})
+	srv := memserver.New(memserver.Config{Buckets: []string{bucket},
+		Latency: ps[0].latency, ConnRate: ps[0].rate})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return srv.Serve(ctx, l, nil) })
 	if *cert != "" {
@@ -130,7 +133,8 @@ func startServer(p profile, ready int64, work string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name, "--ready", strconv.FormatInt(ready, 10),
+	cmd := exec.Command(self, "memserver", "--stdin", "--profile", p.name, "--ready",
+		strconv.FormatInt(ready, 10),
 		"--certificate", filepath.Join(work, "certificate.pem"))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -150,8 +154,10 @@ func startServer(p profile, ready int64, work string) (*server, error) {
 		return errors.Join(in.Close(), cmd.Wait(), os.Remove(s.certificate))
 	}
 	var hello struct{ Endpoint, TLS string }
-	if err := json.NewDecoder(out).Decode(&hello); err != nil || !strings.HasPrefix(hello.Endpoint, "http://") {
-		return nil, errors.Join(fmt.Errorf("memserver did not start: %q", hello.Endpoint), err, s.stop())
+	if err := json.NewDecoder(out).Decode(&hello); err != nil ||
+		!strings.HasPrefix(hello.Endpoint, "http://") {
+		return nil, errors.Join(fmt.Errorf("memserver did not start: %q", hello.Endpoint),
+			err, s.stop())
 	}
 	s.url, s.tls = hello.Endpoint, hello.TLS
 	return s, nil

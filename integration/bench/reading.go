@@ -77,7 +77,8 @@ func reading() []*workload {
 	whole := bigReads("read_1g", "read one file of 1 GiB, 1 MiB a read", 1, gib, mib)
 	pieces := bigReads("read_1g_128k", "the same, 128 KiB a read", 1, gib, 128<<10)
 	many := bigReads("read_8x256", "read eight files of 256 MiB at once", 8, 256*mib, mib)
-	tls := bigReads("read_1g_tls", "read one file of 1 GiB, 1 MiB a read, from a bucket behind TLS", 1, gib, mib)
+	tls := bigReads("read_1g_tls",
+		"read one file of 1 GiB, 1 MiB a read, from a bucket behind TLS", 1, gib, mib)
 	tls.tls, tls.fuse = true, false
 	first := &workload{
 		name: "ttfb_1g", what: "open a file of 1 GiB and read its first 4 KiB",
@@ -88,19 +89,26 @@ func reading() []*workload {
 				return err
 			}
 			defer f.Close()
-			return checked(4<<10)(func(p []byte, off int64) error { _, err := f.ReadAt(p, off); return err }, 0)
+			return checked(4<<10)(func(p []byte, off int64) error {
+				_, err := f.ReadAt(p, off)
+				return err
+			}, 0)
 		},
 		limit: func(c *s3Client, a *app) error {
-			return checked(4<<10)(func(p []byte, off int64) error { return c.get(bigName(0), off, p) }, 0)
+			return checked(4<<10)(func(p []byte, off int64) error {
+				return c.get(bigName(0), off, p)
+			}, 0)
 		},
 	}
 	all := []*workload{
 		whole, pieces, many,
 		again(whole, "read_1g_warm", "read one file of 1 GiB a second time"),
-		remounted(whole, "read_1g_remount", "read one file of 1 GiB again after a new mount, from the disk cache"),
+		remounted(whole, "read_1g_remount",
+			"read one file of 1 GiB again after a new mount, from the disk cache"),
 	}
 	for _, w := range []*workload{pieces, many} {
-		warm, cold := again(w, w.name+"_warm", "once more"), remounted(w, w.name+"_remount", "once more after a new mount")
+		warm, cold := again(w, w.name+"_warm", "once more"), remounted(w, w.name+"_remount",
+			"once more after a new mount")
 		warm.extra, cold.extra = true, true
 		all = append(all, warm, cold)
 	}
@@ -126,9 +134,10 @@ func checked(size int64) func(read func(p []byte, off int64) error, off int64) e
 // randomReads does count reads of size bytes at random places of a file of 1 GiB,
 // in streams at once.
 func randomReads(name, what string, streams, count int, size int64) *workload {
-	return randomReadsWhile(name, what, streams, size, int64(count)*size, func(_ time.Time, n int) bool {
-		return n < count/streams
-	})
+	return randomReadsWhile(name, what, streams, size, int64(count)*size,
+		func(_ time.Time, n int) bool {
+			return n < count/streams
+		})
 }
 
 // timedReads does such reads for so long: what counts is how many.
@@ -141,7 +150,8 @@ func timedReads(name, what string, streams int, size int64, long time.Duration) 
 }
 
 // randomReadsWhile reads as long as more is true of when a stream began and how often it has read.
-func randomReadsWhile(name, what string, streams int, size, bytes int64, more func(begun time.Time, n int) bool) *workload {
+func randomReadsWhile(name, what string, streams int, size, bytes int64,
+	more func(begun time.Time, n int) bool) *workload {
 	run := func(a *app, read func(p []byte, off int64) error) error {
 		var g errgroup.Group
 		for s := range streams {
@@ -182,11 +192,15 @@ func randomReadsWhile(name, what string, streams int, size, bytes int64, more fu
 
 func random() []*workload {
 	return []*workload{
-		randomReads("rand_4k_1", "1,000 random reads of 4 KiB in a file of 1 GiB, one after the other", 1, 1000, 4<<10),
+		randomReads("rand_4k_1",
+			"1,000 random reads of 4 KiB in a file of 1 GiB, one after the other", 1, 1000, 4<<10),
 		randomReads("rand_4k_16", "1,600 of them, 16 at once", 16, 1600, 4<<10),
-		randomReads("rand_128k_1", "400 random reads of 128 KiB, one after the other", 1, 400, 128<<10),
+		randomReads("rand_128k_1",
+			"400 random reads of 128 KiB, one after the other", 1, 400, 128<<10),
 		randomReads("rand_128k_16", "1,600 random reads of 128 KiB, 16 at once", 16, 1600, 128<<10),
-		timedReads("rand_4k_4s", "random reads of 4 KiB in a file of 1 GiB for 4 s, one after the other", 1, 4<<10, 4*time.Second),
+		timedReads("rand_4k_4s",
+			"random reads of 4 KiB in a file of 1 GiB for 4 s, one after the other",
+			1, 4<<10, 4*time.Second),
 		timedReads("rand_4k_15s", "the same for 15 s", 1, 4<<10, 15*time.Second),
 	}
 }

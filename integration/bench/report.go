@@ -82,9 +82,11 @@ func (s sample) String() string {
 	if s.Err != "" {
 		return "FAILED: " + s.Err
 	}
-	text := fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB", s.Seconds, s.Program, s.CPU, s.ServerCPU, s.Peak/mib)
+	text := fmt.Sprintf("%.3f s, program %.3f s, cpu %.2f s, server's %.2f s, %d MiB",
+		s.Seconds, s.Program, s.CPU, s.ServerCPU, s.Peak/mib)
 	if n := float64(s.RandomReads); n > 0 {
-		text += fmt.Sprintf(", %.0f random reads a second, %.0f µs of cpu each", n/s.Program, s.CPU/n*1e6)
+		text += fmt.Sprintf(", %.0f random reads a second, %.0f µs of cpu each",
+			n/s.Program, s.CPU/n*1e6)
 	}
 	return text
 }
@@ -119,7 +121,8 @@ func (r *row) peer() bool {
 
 // best is the fastest run.
 func (r *row) best() sample {
-	return slices.MinFunc(r.Samples, func(a, b sample) int { return cmp.Compare(a.Seconds, b.Seconds) })
+	return slices.MinFunc(r.Samples,
+		func(a, b sample) int { return cmp.Compare(a.Seconds, b.Seconds) })
 }
 
 // median is the median over all runs of what of says.
@@ -138,7 +141,8 @@ func (r *row) seconds() float64 { return r.median(func(s sample) float64 { retur
 func newReport(ctx context.Context, o *options) *report {
 	rep := &report{
 		begin:   time.Now(),
-		Command: strings.TrimSpace("bench " + strings.Join(telling(o.args), " ")), Date: time.Now().UTC().Format(time.DateOnly),
+		Command: strings.TrimSpace("bench " + strings.Join(telling(o.args), " ")),
+		Date:    time.Now().UTC().Format(time.DateOnly),
 		Machine: machine(), Profiles: make(map[string]string), Workloads: make(map[string]string),
 	}
 	for _, c := range o.contenders {
@@ -195,7 +199,8 @@ func machine() string {
 	if unix.Sysinfo(&si) == nil {
 		ram = uint64(si.Totalram) * uint64(si.Unit) >> 30
 	}
-	return fmt.Sprintf("%d processors, %d GiB of memory, Linux %s, %s", runtime.NumCPU(), ram, kernel, runtime.Version())
+	return fmt.Sprintf("%d processors, %d GiB of memory, Linux %s, %s", runtime.NumCPU(),
+		ram, kernel, runtime.Version())
 }
 
 // add makes a row.
@@ -216,7 +221,8 @@ type group struct {
 func (rep *report) groups() []group {
 	var out []group
 	for _, r := range rep.Rows {
-		if n := len(out); n == 0 || out[n-1].profile != r.Profile || out[n-1].workload != r.Workload {
+		if n := len(out); n == 0 || out[n-1].profile != r.Profile ||
+			out[n-1].workload != r.Workload {
 			out = append(out, group{profile: r.Profile, workload: r.Workload})
 		}
 		out[len(out)-1].rows = append(out[len(out)-1].rows, r)

@@ -56,7 +56,8 @@ type claim struct {
 }
 
 // try does the workload once: what is measured may take as long as patience.
-func (b *bench) try(ctx context.Context, c *contender, patience time.Duration) (s sample, done claim, err error) {
+func (b *bench) try(ctx context.Context,
+	c *contender, patience time.Duration) (s sample, done claim, err error) {
 	w := b.workload
 	if err := b.server.prepare(ctx, w.fills, b.want != nil); err != nil {
 		return s, done, err
@@ -116,8 +117,10 @@ func (b *bench) try(ctx context.Context, c *contender, patience time.Duration) (
 		return s, done, err
 	}
 	s = sample{
-		Seconds: (end - out.Start).Seconds(), Program: (out.End - out.Start).Seconds(), ProgramCPU: out.cpu,
-		CPU: after.used.cpu - before.used.cpu, RandomReads: out.RandomReads, Peak: after.used.peak, RSS: after.used.rss, Switches: after.used.switches - before.used.switches,
+		Seconds: (end - out.Start).Seconds(),
+		Program: (out.End - out.Start).Seconds(), ProgramCPU: out.cpu,
+		CPU: after.used.cpu - before.used.cpu, RandomReads: out.RandomReads, Peak: after.used.peak,
+		RSS: after.used.rss, Switches: after.used.switches - before.used.switches,
 		ServerCPU: after.server - before.server, Counts: after.counts,
 	}
 	if w.mounting {
@@ -168,7 +171,8 @@ func (m *mount) mountAndList(ctx context.Context) error {
 }
 
 // plain does the workload without a mount.
-func (b *bench) plain(ctx context.Context, want []memserver.Entry, patience time.Duration) (s sample, done claim, err error) {
+func (b *bench) plain(ctx context.Context, want []memserver.Entry,
+	patience time.Duration) (s sample, done claim, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, tooSlow(patience))
 	defer cancel()
 	before, err := b.gauge(ctx, nil)

@@ -117,5 +117,6 @@ func (s *server) wait(ctx context.Context, list []memserver.Entry) error {
 	if d, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(d)-time.Second, 0) // so that the server says what is missing
 	}
-	return s.call(ctx, http.MethodPost, fmt.Sprintf("wait/%s/%s/?timeout=%s", bucket, folder, timeout), list, nil)
+	return s.call(ctx,
+		http.MethodPost, fmt.Sprintf("wait/%s/%s/?timeout=%s", bucket, folder, timeout), list, nil)
 }

@@ -40,7 +40,9 @@ func creates(name, what string, streams, count int) *workload {
 			})
 		},
 		limit: func(c *s3Client, a *app) error {
-			return each(inFlight, func(i int) error { return c.put(smallName(i), memserver.Random(size, seedSmall+int64(i))) })
+			return each(inFlight, func(i int) error {
+				return c.put(smallName(i), memserver.Random(size, seedSmall+int64(i)))
+			})
 		},
 		want: func(string) ([]memserver.Entry, error) {
 			var out []memserver.Entry
@@ -115,7 +117,8 @@ func small() []*workload {
 		creates("create_1000", "make 1,000 files of 4 KiB, one after the other", 1, 1000),
 		creates("create_1000_p16", "the same, 16 at once", 16, 1000),
 		{
-			name: "cp_tree", what: "cp -a a tree of 2,000 files of 4 KiB in 20 folders into the mount",
+			name:    "cp_tree",
+			what:    "cp -a a tree of 2,000 files of 4 KiB in 20 folders into the mount",
 			fixture: treeFixture, fuse: true, limit: putFixture("tree"), want: wantFixture("tree"),
 			app: func(a *app) error {
 				_, err := command("cp", "-a", filepath.Join(a.fixture, "tree"), a.dir)
@@ -126,7 +129,8 @@ func small() []*workload {
 			name: "untar", what: "unpack Go's src/net in the mount",
 			fixture: netFixture, fuse: true, limit: putFixture("net"), want: wantFixture("net"),
 			app: func(a *app) error {
-				_, err := command("tar", "-xf", filepath.Join(a.fixture, "net.tar"), "-C", a.dir, "--no-same-owner")
+				_, err := command("tar", "-xf", filepath.Join(a.fixture, "net.tar"),
+					"-C", a.dir, "--no-same-owner")
 				return err
 			},
 		},
@@ -134,7 +138,8 @@ func small() []*workload {
 			name: "git_clone", what: "clone a repository of Go's src/net into the mount",
 			fixture: gitFixture, limit: putFixture("clone"), want: wantFixture("clone"),
 			app: func(a *app) error {
-				_, err := git("clone", "-q", "file://"+filepath.Join(a.fixture, "net.git"), a.path("clone"))
+				_, err := git("clone", "-q",
+					"file://"+filepath.Join(a.fixture, "net.git"), a.path("clone"))
 				return err
 			},
 		},
@@ -146,7 +151,8 @@ func small() []*workload {
 			fills: func() []memserver.Fill {
 				var out []memserver.Fill
 				for d := range 20 {
-					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%02d/", d) + "f%05d", Count: 25, Size: 16 << 10, Seed: seedSmall + int64(100*d)})
+					out = append(out, memserver.Fill{Key: fmt.Sprintf("d%02d/", d) + "f%05d",
+						Count: 25, Size: 16 << 10, Seed: seedSmall + int64(100*d)})
 				}
 				return out
 			}(),

@@ -27,7 +27,8 @@ func starting() []*workload {
 	}
 	return []*workload{
 		{
-			name: "mount_ls", what: "mount, and list a folder of 100 files", fills: fills, mounting: true,
+			name: "mount_ls", what: "mount, and list a folder of 100 files",
+			fills: fills, mounting: true,
 			app: ls,
 			limit: func(c *s3Client, a *app) error {
 				_, err := c.list()
@@ -35,7 +36,8 @@ func starting() []*workload {
 			},
 		},
 		{
-			name: idleName, what: "do nothing for 20 s, after a listing and a file read", fills: fills, idle: idleTime,
+			name: idleName, what: "do nothing for 20 s, after a listing and a file read",
+			fills: fills, idle: idleTime,
 			first: func(a *app) error {
 				if err := ls(a); err != nil {
 					return err

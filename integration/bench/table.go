@@ -10,7 +10,8 @@ import (
 
 // columns are the tables' heads; cells returns what stands below.
 var columns = []string{
-	"", "s", "best s", "program s", "MiB/s", "CPU s", "server CPU s", "peak MiB", "moved MiB", "× best peer", "× limit", "requests", "of which",
+	"", "s", "best s", "program s", "MiB/s", "CPU s", "server CPU s", "peak MiB",
+	"moved MiB", "× best peer", "× limit", "requests", "of which",
 }
 
 func (g group) cells(r *row) []string {
@@ -120,7 +121,8 @@ func (g group) idleCells(r *row) []string {
 		return []string{r.Contender, "failed: " + why}
 	}
 	s := r.best()
-	return []string{r.Contender, fmt.Sprintf("%.0f", float64(s.RSS)/mib), fmt.Sprintf("%.2f", s.CPU), fmt.Sprint(s.Switches), requests(s.Counts)}
+	return []string{r.Contender, fmt.Sprintf("%.0f", float64(s.RSS)/mib),
+		fmt.Sprintf("%.2f", s.CPU), fmt.Sprint(s.Switches), requests(s.Counts)}
 }
 
 func (g group) idleTable(w io.Writer) error {

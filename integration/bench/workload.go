@@ -121,7 +121,8 @@ func entry(name string, write func(io.Writer) error) memserver.Entry {
 	if err := write(n); err != nil {
 		panic(err) // neither hash nor pattern fails
 	}
-	return memserver.Entry{Key: folder + "/" + name, Size: n.n, Hash: hex.EncodeToString(h.Sum(nil))}
+	return memserver.Entry{Key: folder + "/" + name, Size: n.n,
+		Hash: hex.EncodeToString(h.Sum(nil))}
 }
 
 func entryOf(name string, bs ...[]byte) memserver.Entry {

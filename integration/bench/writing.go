@@ -44,7 +44,8 @@ func bigWrites(name, what string, n int, size int64, bs int) *workload {
 			var g errgroup.Group
 			for i := range n {
 				g.Go(func() error {
-					return writeNew(a.path(bigName(i)), func(w io.Writer) error { return pattern(w, size, bs) })
+					return writeNew(a.path(bigName(i)),
+						func(w io.Writer) error { return pattern(w, size, bs) })
 				})
 			}
 			return g.Wait()
@@ -61,7 +62,8 @@ func bigWrites(name, what string, n int, size int64, bs int) *workload {
 }
 
 func writing() []*workload {
-	tls := bigWrites("write_1g_tls", "write one file of 1 GiB, 1 MiB a write, to a bucket behind TLS", 1, gib, mib)
+	tls := bigWrites("write_1g_tls",
+		"write one file of 1 GiB, 1 MiB a write, to a bucket behind TLS", 1, gib, mib)
 	tls.tls, tls.fuse = true, false
 	return []*workload{
 		bigWrites("write_1g", "write one file of 1 GiB, 1 MiB a write", 1, gib, mib),

@@ -54,7 +54,8 @@ func TestSyncedFilesOutliveAnyCrash(t *testing.T) {
 			got, err := os.ReadFile(filepath.Join(i.Dir, fmt.Sprint(n)))
 			whole := err == nil && bytes.Equal(got, content(n))
 			if n%2 == 0 && at >= pos && !whole {
-				t.Errorf("at %d with %s, file %d, synced at %d, has %d bytes, %v", at, i.Kept, n, pos, len(got), err)
+				t.Errorf("at %d with %s, file %d, synced at %d, has %d bytes, %v",
+					at, i.Kept, n, pos, len(got), err)
 			}
 			if n%2 != 0 && !whole {
 				lacks++

@@ -54,7 +54,8 @@ func New(dir string, size int64, options string) (d *Disk, err error) {
 		return d, err
 	}
 	// Without lazy initialisation, of which the kernel would write in the background.
-	mkfs := exec.Command("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", "-J", "size=4", base)
+	mkfs := exec.Command("mkfs.ext4", "-q", "-F", "-b", "4096",
+		"-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0", "-J", "size=4", base)
 	if out, err := mkfs.CombinedOutput(); err != nil {
 		return d, fmt.Errorf("%w: %s", err, out)
 	}
@@ -148,7 +149,8 @@ func unmount(dir string) error {
 	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT):
 		return nil // it is not mounted
 	case errors.Is(err, unix.EBUSY):
-		return errors.Join(fmt.Errorf("unmount %s: %w", dir, err), unix.Unmount(dir, unix.MNT_DETACH))
+		return errors.Join(fmt.Errorf("unmount %s: %w", dir, err),
+			unix.Unmount(dir, unix.MNT_DETACH))
 	}
 	return err
 }
@@ -175,7 +177,8 @@ func attach(image string) (*os.File, error) {
 			return nil, err
 		}
 		err = unix.IoctlLoopConfigure(int(device.Fd()), &unix.LoopConfig{
-			Fd: uint32(file.Fd()), Size: 4096, Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR},
+			Fd: uint32(file.Fd()), Size: 4096,
+			Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR},
 		})
 		if err == nil {
 			return device, nil

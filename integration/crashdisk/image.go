@@ -57,7 +57,8 @@ func (i *Image) write(unflushed []entry, rnd *rand.Rand) error {
 	if len(unflushed) > 0 {
 		first = rnd.IntN(len(unflushed) + 1)
 	}
-	i.Kept = fmt.Sprintf("%s of %d", []string{"none", "all", fmt.Sprintf("the first %d", first), "some", "some sectors"}[how], len(unflushed))
+	i.Kept = fmt.Sprintf("%s of %d", []string{"none", "all", fmt.Sprintf("the first %d", first),
+		"some", "some sectors"}[how], len(unflushed))
 	for n, e := range unflushed {
 		switch {
 		case how == 0 || how == 2 && n >= first || how == 3 && rnd.IntN(2) == 0:
@@ -72,7 +73,8 @@ func (i *Image) write(unflushed []entry, rnd *rand.Rand) error {
 			if rnd.IntN(2) == 0 {
 				continue
 			}
-			if _, err := f.WriteAt(e.data[at:min(len(e.data), at+sector)], e.off+int64(at)); err != nil {
+			if _, err := f.WriteAt(e.data[at:min(len(e.data), at+sector)],
+				e.off+int64(at)); err != nil {
 				return err
 			}
 		}

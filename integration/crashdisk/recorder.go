@@ -90,7 +90,8 @@ func serve(dir string) error {
 	// Nobody may be left to do this. Other mount namespaces may still have a copy of the
 	// mounts: they get errors from now on.
 	_ = syscall.Unmount(filepath.Join(dir, mountName), syscall.MNT_DETACH)
-	if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil && !errors.Is(err, syscall.EINVAL) {
+	if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil &&
+		!errors.Is(err, syscall.EINVAL) {
 		return err
 	}
 	return nil
@@ -109,7 +110,8 @@ var _ = (fusefs.NodeOnAdder)((*recorder)(nil))
 
 // OnAdd implements fusefs.NodeOnAdder.
 func (r *recorder) OnAdd(ctx context.Context) {
-	r.AddChild(deviceName, r.NewPersistentInode(ctx, &device{r: r}, fusefs.StableAttr{Mode: syscall.S_IFREG}), false)
+	r.AddChild(deviceName,
+		r.NewPersistentInode(ctx, &device{r: r}, fusefs.StableAttr{Mode: syscall.S_IFREG}), false)
 }
 
 // enter puts an entry into the log, before the disk has it.
@@ -141,7 +143,8 @@ func (d *device) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrO
 	return 0
 }
 
-func (d *device) Read(_ context.Context, _ fusefs.FileHandle, p []byte, off int64) (fuse.ReadResult, syscall.Errno) {
+func (d *device) Read(_ context.Context, _ fusefs.FileHandle,
+	p []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	n, err := d.r.current.ReadAt(p, off)
 	if err != nil && err != io.EOF {
 		return nil, syscall.EIO
@@ -149,7 +152,8 @@ func (d *device) Read(_ context.Context, _ fusefs.FileHandle, p []byte, off int6
 	return fuse.ReadResultData(p[:n]), 0
 }
 
-func (d *device) Write(_ context.Context, _ fusefs.FileHandle, p []byte, off int64) (uint32, syscall.Errno) {
+func (d *device) Write(_ context.Context, _ fusefs.FileHandle,
+	p []byte, off int64) (uint32, syscall.Errno) {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	if err := d.r.enter(kindWrite, off, p); err != nil {

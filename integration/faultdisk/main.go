@@ -130,7 +130,8 @@ func (d *disk) fails(op, path string) (errno syscall.Errno, short bool) {
 	for i := range d.rules {
 		r := &d.rules[i]
 		changes := op != opOpen && op != opRead
-		if r.Ops == "" && !changes || r.Ops != "" && !slices.Contains(strings.Split(r.Ops, "|"), op) || !strings.Contains(path, r.Path) {
+		if r.Ops == "" && !changes || r.Ops != "" &&
+			!slices.Contains(strings.Split(r.Ops, "|"), op) || !strings.Contains(path, r.Path) {
 			continue
 		}
 		if r.met++; r.met <= r.Skip || r.Times > 0 && r.met > r.Skip+r.Times {

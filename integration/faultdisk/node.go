@@ -35,7 +35,8 @@ func (n *node) failsAt(op, name string) syscall.Errno {
 	return errno
 }
 
-func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+func (n *node) Create(ctx context.Context, name string, flags,
+	mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	if errno := n.failsAt(opCreate, name); errno != 0 {
 		return nil, nil, 0, errno
 	}
@@ -57,7 +58,8 @@ func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, s
 	return &file{fh.(*fs.LoopbackFile), n}, fuseFlags, 0
 }
 
-func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn,
+	out *fuse.AttrOut) syscall.Errno {
 	if _, ok := in.GetSize(); ok {
 		if errno := n.failsAt(opTruncate, ""); errno != 0 {
 			return errno
@@ -66,7 +68,8 @@ func (n *node) Setattr(ctx context.Context, fh fs.FileHandle, in *fuse.SetAttrIn
 	return n.LoopbackNode.Setattr(ctx, fh, in, out)
 }
 
-func (n *node) Rename(ctx context.Context, name string, newParent fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+func (n *node) Rename(ctx context.Context, name string, newParent fs.InodeEmbedder,
+	newName string, flags uint32) syscall.Errno {
 	if errno := n.failsAt(opRename, name); errno != 0 {
 		return errno
 	}
@@ -80,7 +83,8 @@ func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
 	return n.LoopbackNode.Unlink(ctx, name)
 }
 
-func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+func (n *node) Mkdir(ctx context.Context, name string, mode uint32,
+	out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if errno := n.failsAt(opMkdir, name); errno != 0 {
 		return nil, errno
 	}
@@ -95,14 +99,16 @@ func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
 }
 
 // Link is of a name below this directory: the outbox may link what it adopts.
-func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+func (n *node) Link(ctx context.Context, target fs.InodeEmbedder,
+	name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if errno := n.failsAt(opCreate, name); errno != 0 {
 		return nil, errno
 	}
 	return n.LoopbackNode.Link(ctx, target.(*node).LoopbackNode, name, out)
 }
 
-func (n *node) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+func (n *node) OpendirHandle(ctx context.Context,
+	flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	fh, fuseFlags, errno := n.LoopbackNode.OpendirHandle(ctx, flags)
 	if errno != 0 {
 		return nil, 0, errno

@@ -35,7 +35,8 @@ func (p *process) asOnAWS(t *testing.T, a bucket.Account) *s3.Client {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(authority)
-	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool}}
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy),
+		TLSClientConfig: &tls.Config{RootCAs: pool}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return s3.New(s3.Options{
 		Region: p.line.Region, HTTPClient: &http.Client{Transport: transport},
@@ -51,11 +52,13 @@ func TestAWSByItsNames(t *testing.T) {
 	} {
 		t.Run(region, func(t *testing.T) {
 			p := start(t, "--aws", "--region", region, "--policy", "full")
-			if want := "arn:" + partition + ":iam::" + p.line.Client.AccountID + ":root"; p.line.Client.Principal != want {
+			if want := "arn:" + partition + ":iam::" + p.line.Client.AccountID +
+				":root"; p.line.Client.Principal != want {
 				t.Errorf("the client is %s, want %s", p.line.Client.Principal, want)
 			}
 			owner, client := p.asOnAWS(t, p.line.Owner), p.asOnAWS(t, p.line.Client)
-			point := "arn:" + partition + ":s3:" + region + ":" + p.line.Owner.AccountID + ":accesspoint/" + p.line.Bucket
+			point := "arn:" + partition + ":s3:" + region + ":" + p.line.Owner.AccountID +
+				":accesspoint/" + p.line.Bucket
 			names := []string{p.line.Bucket, point, p.line.Bucket + "-localbucket-s3alias"}
 			for _, key := range []string{"plain", "a b+c%20d/ä?", "folder/"} {
 				for _, by := range names {
@@ -63,23 +66,29 @@ func TestAWSByItsNames(t *testing.T) {
 					if strings.HasSuffix(key, "/") {
 						body = ""
 					}
-					_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &by, Key: &key, Body: strings.NewReader(body), ACL: types.ObjectCannedACLBucketOwnerFullControl})
+					_, err := client.PutObject(t.Context(),
+						&s3.PutObjectInput{Bucket: &by, Key: &key, Body: strings.NewReader(body),
+							ACL: types.ObjectCannedACLBucketOwnerFullControl})
 					if err != nil {
 						t.Fatalf("put of %q by %s: %v", key, by, err)
 					}
 					for _, other := range names {
-						out, err := owner.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &other, Key: &key})
+						out, err := owner.GetObject(t.Context(),
+							&s3.GetObjectInput{Bucket: &other, Key: &key})
 						if err != nil {
 							t.Fatalf("get of %q by %s: %v", key, other, err)
 						}
 						if got, err := io.ReadAll(out.Body); string(got) != body || err != nil {
-							t.Errorf("get of %q by %s = %q, %v, want %q", key, other, got, err, body)
+							t.Errorf("get of %q by %s = %q, %v, want %q",
+								key, other, got, err, body)
 						}
 					}
 				}
 			}
 			copied := func(source string) error {
-				_, err := client.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: &point, Key: aws.String("copy"), CopySource: &source, ACL: types.ObjectCannedACLBucketOwnerFullControl})
+				_, err := client.CopyObject(t.Context(),
+					&s3.CopyObjectInput{Bucket: &point, Key: aws.String("copy"),
+						CopySource: &source, ACL: types.ObjectCannedACLBucketOwnerFullControl})
 				return err
 			}
 			for _, source := range []string{p.line.Bucket + "/plain", point + "/object/plain"} {
@@ -87,7 +96,8 @@ func TestAWSByItsNames(t *testing.T) {
 					t.Errorf("copy of %s: %v", source, err)
 				}
 			}
-			out, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &p.line.Bucket})
+			out, err := client.ListObjectsV2(t.Context(),
+				&s3.ListObjectsV2Input{Bucket: &p.line.Bucket})
 			if err != nil || len(out.Contents) != 4 {
 				t.Errorf("list = %v, %v, want 4 objects", out, err)
 			}
@@ -105,7 +115,8 @@ func TestBothHalves(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "iam.json")
 	write := func(actions string) {
 		t.Helper()
-		text := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [` + actions + `], "Resource": "*"}]}`
+		text := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": [` +
+			actions + `], "Resource": "*"}]}`
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +125,8 @@ func TestBothHalves(t *testing.T) {
 	p := start(t, "--aws", "--policy", "article", "--client-iam", file)
 	client := p.line.S3(p.line.Client)
 	put := func(acl types.ObjectCannedACL) error {
-		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.line.Bucket, Key: aws.String("f"), Body: strings.NewReader("data"), ACL: acl})
+		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.line.Bucket,
+			Key: aws.String("f"), Body: strings.NewReader("data"), ACL: acl})
 		return err
 	}
 	if err := put(""); err != nil {

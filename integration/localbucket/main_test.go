@@ -80,7 +80,8 @@ func (p *process) end(t *testing.T) {
 
 // get reads an object as the owner.
 func (p *process) get(ctx context.Context, key string) (string, error) {
-	out, err := p.line.S3(p.line.Owner).GetObject(ctx, &s3.GetObjectInput{Bucket: &p.line.Bucket, Key: &key})
+	out, err := p.line.S3(p.line.Owner).GetObject(ctx,
+		&s3.GetObjectInput{Bucket: &p.line.Bucket, Key: &key})
 	if err != nil {
 		return "", err
 	}
@@ -106,7 +107,8 @@ func TestLife(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, "--bucket", "team")
-			if p.line.Bucket != "team" || p.line.Kind != bucket.Local || p.line.Region != "us-east-1" {
+			if p.line.Bucket != "team" || p.line.Kind != bucket.Local ||
+				p.line.Region != "us-east-1" {
 				t.Errorf("line = %+v", p.line)
 			}
 			if err := p.put(t.Context(), "f", "data"); err != nil {
@@ -179,7 +181,8 @@ func TestDir(t *testing.T) {
 		t.Errorf("get after another start = %q, %v", got, err)
 	}
 	api := p.line.S3(p.line.Owner)
-	out, err := api.GetBucketOwnershipControls(t.Context(), &s3.GetBucketOwnershipControlsInput{Bucket: &p.line.Bucket})
+	out, err := api.GetBucketOwnershipControls(t.Context(),
+		&s3.GetBucketOwnershipControlsInput{Bucket: &p.line.Bucket})
 	if err != nil || out.OwnershipControls.Rules[0].ObjectOwnership != "BucketOwnerEnforced" {
 		t.Errorf("ownership = %+v, %v", out, err)
 	}
@@ -189,7 +192,8 @@ func TestDir(t *testing.T) {
 func TestPolicyFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policy.json")
 	doc := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` +
-		bucket.Local.Principal(bucket.ThirdID) + `"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::exchange"}]}`
+		bucket.Local.Principal(bucket.ThirdID) +
+		`"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::exchange"}]}`
 	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +201,8 @@ func TestPolicyFile(t *testing.T) {
 	defer p.end(t)
 	defer p.stdin.Close()
 	list := func(a bucket.Account) error {
-		_, err := p.line.S3(a).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &p.line.Bucket})
+		_, err := p.line.S3(a).ListObjectsV2(t.Context(),
+			&s3.ListObjectsV2Input{Bucket: &p.line.Bucket})
 		return err
 	}
 	if err := list(p.line.Third); err != nil {
@@ -230,7 +235,8 @@ func TestUsage(t *testing.T) {
 		cmd := program(t, strings.Fields(tt.args)...)
 		out, _ := cmd.Output()
 		if code := cmd.ProcessState.ExitCode(); code != tt.code || len(out) > 0 {
-			t.Errorf("localbucket %s = exit %d with output %q, want exit %d without", tt.args, code, out, tt.code)
+			t.Errorf("localbucket %s = exit %d with output %q, want exit %d without",
+				tt.args, code, out, tt.code)
 		}
 		if left := temporary(t, cmd); len(left) > 0 {
 			t.Errorf("localbucket %s leaves %q", tt.args, left)

@@ -23,7 +23,8 @@ type options struct {
 func (o *options) register(fs *flag.FlagSet) {
 	fs.StringVar(&o.bucket, "bucket", "exchange", "the bucket's `name`")
 	fs.StringVar(&o.region, "region", "us-east-1", "the `region` the server says it is in")
-	fs.StringVar(&o.policy, "policy", "article", "what the client may do: "+strings.Join(bucket.Policies(), ", "))
+	fs.StringVar(&o.policy, "policy", "article",
+		"what the client may do: "+strings.Join(bucket.Policies(), ", "))
 	fs.StringVar(&o.policyFile, "policy-file", "", "put the policy in this `file` instead")
 }
 

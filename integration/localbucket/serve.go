@@ -23,12 +23,16 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	var o options
 	fs := flag.NewFlagSet("localbucket", flag.ContinueOnError)
 	o.register(fs)
-	listen := fs.String("listen", "127.0.0.1:0", "the loopback `address` to listen on; port 0 takes a free one")
-	dir := fs.String("dir", "", "the `directory` that holds the objects (a temporary one, removed at exit, when left out)")
+	listen := fs.String("listen", "127.0.0.1:0",
+		"the loopback `address` to listen on; port 0 takes a free one")
+	dir := fs.String("dir", "",
+		"the `directory` that holds the objects (a temporary one, removed at exit, when left out)")
 	empty := fs.Bool("empty", false, "make no bucket: only the three accounts are there")
 	var rules rulesFlag
-	fs.Var(&rules, "aws", "hold requests against these `rules` of AWS, with commas between (all without a value; those but for NAME: -NAME), and answer by its host names: "+strings.Join(awsrules.Names(), ", "))
-	clientIAM := fs.String("client-iam", "", "under both-halves, the `file` with the policy that the client's own account gives its users")
+	fs.Var(&rules, "aws",
+		"hold requests against these `rules` of AWS, with commas between (all without a value; those but for NAME: -NAME), and answer by its host names: "+strings.Join(awsrules.Names(), ", "))
+	clientIAM := fs.String("client-iam", "",
+		"under both-halves, the `file` with the policy that the client's own account gives its users")
 	ownership := fs.String("ownership", "writer", "who owns an object: writer, preferred, enforced")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -39,11 +43,13 @@ func serve(ctx context.Context, args []string, stdin io.Reader, out io.Writer) (
 	}
 	line := bucket.Line{
 		Kind: bucket.Local, Region: o.region, Bucket: o.bucket,
-		Owner: newAccount(bucket.OwnerID), Client: newAccount(bucket.ClientID), Third: newAccount(bucket.ThirdID),
+		Owner: newAccount(bucket.OwnerID), Client: newAccount(bucket.ClientID),
+		Third: newAccount(bucket.ThirdID),
 	}
 	if rules.rules[awsrules.Partitions] {
 		for _, a := range []*bucket.Account{&line.Owner, &line.Client, &line.Third} {
-			a.Principal = strings.Replace(a.Principal, "arn:aws:", "arn:"+awsrules.PartitionOf(o.region)+":", 1)
+			a.Principal = strings.Replace(a.Principal, "arn:aws:",
+				"arn:"+awsrules.PartitionOf(o.region)+":", 1)
 		}
 	}
 	policy, err := o.document(line)

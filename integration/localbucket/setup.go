@@ -19,14 +19,16 @@ func setup(ctx context.Context, args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("localbucket setup", flag.ContinueOnError)
 	o.register(fs)
 	endpoint := fs.String("endpoint", "", "the server's `URL`")
-	style := fs.String("principal-style", string(bucket.RGW), "how the server names principals: rgw, aws")
+	style := fs.String("principal-style", string(bucket.RGW),
+		"how the server names principals: rgw, aws")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	kinds := map[string]bucket.Kind{"rgw": bucket.RGW, "aws": bucket.Local}
 	kind, ok := kinds[*style]
 	if !ok || *endpoint == "" {
-		return fmt.Errorf("%w: --endpoint and a --principal-style of rgw or aws are needed", errUsage)
+		return fmt.Errorf("%w: --endpoint and a --principal-style of rgw or aws are needed",
+			errUsage)
 	}
 	account := func(name, id string) bucket.Account {
 		return bucket.Account{

@@ -43,7 +43,8 @@ func (p *Plan) Apply(ctx context.Context, c *s3backend.Client, done func(Step)) 
 // bucket: "A conflicting conditional operation is currently in progress".
 // Source: Amazon S3 API Reference, "Error responses".
 func retryConflicts(o *s3.Options) {
-	o.Retryer = retry.AddWithMaxAttempts(retry.AddWithErrorCodes(o.Retryer, "OperationAborted", "NoSuchBucket"), 6)
+	o.Retryer = retry.AddWithMaxAttempts(retry.AddWithErrorCodes(o.Retryer,
+		"OperationAborted", "NoSuchBucket"), 6)
 }
 
 type act = func(context.Context, *s3backend.Client) error
@@ -63,14 +64,17 @@ func createBucket(found Bucket, asked Ownership) act {
 		if asked == "" {
 			asked = Enforced
 		}
-		in := &s3.CreateBucketInput{Bucket: aws.String(c.Bucket()), ObjectOwnership: ownershipNames[asked]}
+		in := &s3.CreateBucketInput{Bucket: aws.String(c.Bucket()),
+			ObjectOwnership: ownershipNames[asked]}
 		if _, regional := parseRegionalName(c.Bucket()); regional && c.AWS() {
 			in.BucketNamespace = types.BucketNamespaceAccountRegional
 		}
 		// us-east-1 must not be named, says the API. Servers elsewhere have one
 		// region, whose name for itself may be another.
 		if c.AWS() && found.Region != "us-east-1" {
-			in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(found.Region)}
+			in.CreateBucketConfiguration =
+				&types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(
+					found.Region)}
 		}
 		_, err := c.API().CreateBucket(ctx, in)
 		var mine *types.BucketAlreadyOwnedByYou
@@ -81,67 +85,76 @@ func createBucket(found Bucket, asked Ownership) act {
 	}
 }
 
-var blockPublicAccess = sending("PutPublicAccessBlock", func(ctx context.Context, api *s3.Client, bucket *string) error {
-	_, err := api.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
-		Bucket: bucket,
-		PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
-			BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true),
-			IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
-		},
-	}, retryConflicts)
-	return err
-})
-
-func setOwnership(o Ownership) act {
-	return sending("PutBucketOwnershipControls", func(ctx context.Context, api *s3.Client, bucket *string) error {
-		_, err := api.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
-			Bucket:            bucket,
-			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: ownershipNames[o]}}},
+var blockPublicAccess = sending("PutPublicAccessBlock",
+	func(ctx context.Context, api *s3.Client, bucket *string) error {
+		_, err := api.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+			Bucket: bucket,
+			PublicAccessBlockConfiguration: &types.PublicAccessBlockConfiguration{
+				BlockPublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(true),
+				IgnorePublicAcls: aws.Bool(true), RestrictPublicBuckets: aws.Bool(true),
+			},
 		}, retryConflicts)
 		return err
 	})
+
+func setOwnership(o Ownership) act {
+	return sending("PutBucketOwnershipControls",
+		func(ctx context.Context, api *s3.Client, bucket *string) error {
+			_, err := api.PutBucketOwnershipControls(ctx, &s3.PutBucketOwnershipControlsInput{
+				Bucket:            bucket,
+				OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: ownershipNames[o]}}},
+			}, retryConflicts)
+			return err
+		})
 }
 
 func putEncryption(rule types.ServerSideEncryptionRule) act {
-	return sending("PutBucketEncryption", func(ctx context.Context, api *s3.Client, bucket *string) error {
-		_, err := api.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
-			Bucket:                            bucket,
-			ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{rule}},
-		}, retryConflicts)
-		return err
-	})
+	return sending("PutBucketEncryption",
+		func(ctx context.Context, api *s3.Client, bucket *string) error {
+			_, err := api.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+				Bucket:                            bucket,
+				ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{rule}},
+			}, retryConflicts)
+			return err
+		})
 }
 
 // putLifecycle replaces all rules, which is the only way there is; so they are
 // read once more, and must be what they were.
-func putLifecycle(was, rules []types.LifecycleRule, size types.TransitionDefaultMinimumObjectSize) act {
-	return sending("PutBucketLifecycleConfiguration", func(ctx context.Context, api *s3.Client, bucket *string) error {
-		now, _, err := readLifecycle(ctx, api, bucket)
-		if err != nil && !errors.Is(s3backend.Wrap(ctx, "", "", err), s3backend.NotExist) {
+func putLifecycle(was, rules []types.LifecycleRule,
+	size types.TransitionDefaultMinimumObjectSize) act {
+	return sending("PutBucketLifecycleConfiguration",
+		func(ctx context.Context, api *s3.Client, bucket *string) error {
+			now, _, err := readLifecycle(ctx, api, bucket)
+			if err != nil && !errors.Is(s3backend.Wrap(ctx, "", "", err), s3backend.NotExist) {
+				return err
+			}
+			if len(now)+len(was) > 0 && !reflect.DeepEqual(now, was) {
+				return ErrChanged
+			}
+			_, err = api.PutBucketLifecycleConfiguration(ctx,
+				&s3.PutBucketLifecycleConfigurationInput{
+					Bucket: bucket, TransitionDefaultMinimumObjectSize: size,
+					LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
+				}, retryConflicts)
 			return err
-		}
-		if len(now)+len(was) > 0 && !reflect.DeepEqual(now, was) {
-			return ErrChanged
-		}
-		_, err = api.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
-			Bucket: bucket, TransitionDefaultMinimumObjectSize: size,
-			LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules},
+		})
+}
+
+var setVersioning = sending("PutBucketVersioning",
+	func(ctx context.Context, api *s3.Client, bucket *string) error {
+		_, err := api.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+			Bucket:                  bucket,
+			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
 		}, retryConflicts)
 		return err
 	})
-}
-
-var setVersioning = sending("PutBucketVersioning", func(ctx context.Context, api *s3.Client, bucket *string) error {
-	_, err := api.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
-		Bucket: bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	}, retryConflicts)
-	return err
-})
 
 // makeFolder makes the object that shows a folder, as the console does.
 func makeFolder(name string) act {
 	return func(ctx context.Context, c *s3backend.Client) error {
-		_, err := c.Put(ctx, name+"/", bytes.NewReader(nil), 0, nil, s3backend.Condition{IfNoneMatch: true})
+		_, err := c.Put(ctx, name+"/", bytes.NewReader(nil),
+			0, nil, s3backend.Condition{IfNoneMatch: true})
 		if errors.Is(err, s3backend.Stale) { // it is there by now
 			return nil
 		}

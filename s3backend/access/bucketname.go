@@ -31,7 +31,8 @@ const nameRules = "it needs 3 to 63 lower-case letters, digits, dots and hyphens
 
 // CheckBucketName refuses a name that no bucket of AWS has.
 func CheckBucketName(bucket string) error {
-	if len(bucket) < minBucketName || len(bucket) > maxOldBucketName || !oldBucketName.MatchString(bucket) {
+	if len(bucket) < minBucketName || len(bucket) > maxOldBucketName ||
+		!oldBucketName.MatchString(bucket) {
 		return fmt.Errorf("%q cannot be the name of a bucket: %s", bucket, nameRules)
 	}
 	return nil
@@ -43,18 +44,21 @@ func checkNewName(bucket string, found Bucket) error {
 		return nil
 	}
 	_, notIP := netip.ParseAddr(bucket)
-	if len(bucket) < minBucketName || len(bucket) > maxNewBucketName || !newBucketName.MatchString(bucket) ||
+	if len(bucket) < minBucketName || len(bucket) > maxNewBucketName ||
+		!newBucketName.MatchString(bucket) ||
 		strings.Contains(bucket, "..") || notIP == nil {
 		return fmt.Errorf("%q cannot be the name of a new bucket: %s", bucket, nameRules)
 	}
 	for _, p := range reservedPrefixes {
 		if strings.HasPrefix(bucket, p) {
-			return fmt.Errorf("%q cannot be the name of a bucket: AWS keeps names that begin with %s", bucket, p)
+			return fmt.Errorf(
+				"%q cannot be the name of a bucket: AWS keeps names that begin with %s", bucket, p)
 		}
 	}
 	for _, s := range reservedSuffixes {
 		if strings.HasSuffix(bucket, s) {
-			return fmt.Errorf("%q cannot be the name of a bucket: AWS keeps names that end in %s", bucket, s)
+			return fmt.Errorf("%q cannot be the name of a bucket: AWS keeps names that end in %s",
+				bucket, s)
 		}
 	}
 	return nil

@@ -148,13 +148,15 @@ func (r Report) Statements(bucket, principal string) []Statement {
 // Examine asks everything that can be asked without writing an object. It takes as
 // long as a dozen requests one after another.
 func Examine(ctx context.Context, p ExamInput) (Report, error) {
-	e := &exam{ExamInput: p, server: p.Client.Server(ctx), folders: make([]*folderExam, len(p.Folders))}
+	e := &exam{ExamInput: p, server: p.Client.Server(ctx),
+		folders: make([]*folderExam, len(p.Folders))}
 	if e.Left == nil {
 		e.Left = map[string]s3backend.Upload{}
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	for i, folder := range p.Folders {
-		e.folders[i] = &folderExam{exam: e, name: folder, prefix: folder + "/", leftover: e.Left[folder]}
+		e.folders[i] = &folderExam{exam: e, name: folder, prefix: folder + "/",
+			leftover: e.Left[folder]}
 		g.Go(func() error { e.folders[i].ask(gctx); return nil })
 	}
 	var who, clock Finding
@@ -176,7 +178,8 @@ func Examine(ctx context.Context, p ExamInput) (Report, error) {
 		}
 		e.add(f.findings(i == 0 && len(e.folders) > 1))
 	}
-	e.add([]Finding{e.ownership(ctx), e.readable(ctx), e.encryption(ctx), e.conditions(), e.checksums(), e.lifecycle(ctx), e.versions(ctx)})
+	e.add([]Finding{e.ownership(ctx), e.readable(ctx), e.encryption(ctx), e.conditions(),
+		e.checksums(), e.lifecycle(ctx), e.versions(ctx)})
 	return e.report, ctx.Err()
 }
 
@@ -220,7 +223,8 @@ const (
 )
 
 func (e *exam) clock(ctx context.Context) Finding {
-	f := Finding{Check: CheckClock, State: StateOK, Reason: WhyInTime, How: "the date of S3's answer"}
+	f := Finding{Check: CheckClock, State: StateOK, Reason: WhyInTime,
+		How: "the date of S3's answer"}
 	skew, told := e.Client.Skew(ctx)
 	switch {
 	case !told:
@@ -243,10 +247,12 @@ func (e *exam) tls() Finding {
 	f.State, f.Reason = StateNote, WhyLoopback
 	all := true
 	for _, d := range e.folders {
-		all = all && errors.Is(d.list, s3backend.Denied) && errors.Is(d.put, s3backend.Denied) && errors.Is(d.get, s3backend.Denied)
+		all = all && errors.Is(d.list, s3backend.Denied) && errors.Is(d.put, s3backend.Denied) &&
+			errors.Is(d.get, s3backend.Denied)
 	}
 	if all {
-		f.State, f.Reason, f.How = StateMissing, WhyTLSDemanded, "everything is refused, and the endpoint is not encrypted"
+		f.State, f.Reason, f.How = StateMissing, WhyTLSDemanded,
+			"everything is refused, and the endpoint is not encrypted"
 	}
 	return f
 }

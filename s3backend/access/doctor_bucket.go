@@ -18,7 +18,8 @@ func (e *exam) ownership(ctx context.Context) Finding {
 	f := Finding{Check: CheckOwnership, State: StateOK, How: "GetBucketOwnershipControls"}
 	if e.owner && e.server == s3backend.AmazonS3 {
 		bucket := e.Client.Bucket()
-		out, err := e.Client.API().GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: &bucket})
+		out, err := e.Client.API().GetBucketOwnershipControls(ctx,
+			&s3.GetBucketOwnershipControlsInput{Bucket: &bucket})
 		if err == nil && out.OwnershipControls != nil && len(out.OwnershipControls.Rules) > 0 {
 			f.Reason = map[types.ObjectOwnership]Reason{
 				types.ObjectOwnershipBucketOwnerEnforced:  WhyACLsOff,
@@ -58,7 +59,8 @@ func (e *exam) ownership(ctx context.Context) Finding {
 
 // readable finds out whether the bucket's owner can read all that is there.
 func (e *exam) readable(ctx context.Context) Finding {
-	f := Finding{Check: CheckReadable, State: StateOK, Reason: WhyAllReadable, How: "ListObjectsV2 with owners, then HeadObject or GetObjectAcl"}
+	f := Finding{Check: CheckReadable, State: StateOK, Reason: WhyAllReadable,
+		How: "ListObjectsV2 with owners, then HeadObject or GetObjectAcl"}
 	s := Survey{Client: e.Client, Folders: e.Folders, Owner: e.owner, Most: surveyed}
 	r, err := s.Run(ctx)
 	switch {
@@ -80,7 +82,8 @@ const surveyed = 10_000
 // encryption finds out how objects are stored, as the answer to an upload, or an object
 // there, says.
 func (e *exam) encryption(ctx context.Context) Finding {
-	f := Finding{Check: CheckEncryption, State: StateOK, Reason: WhyEncrypted, How: "CreateMultipartUpload"}
+	f := Finding{Check: CheckEncryption, State: StateOK, Reason: WhyEncrypted,
+		How: "CreateMultipartUpload"}
 	for _, d := range e.folders {
 		switch {
 		case s3backend.IsOfKey(d.begin):
@@ -97,7 +100,8 @@ func (e *exam) encryption(ctx context.Context) Finding {
 	if e.owner && e.server == s3backend.AmazonS3 {
 		f.How = "GetBucketEncryption"
 		bucket := e.Client.Bucket()
-		out, err := e.Client.API().GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &bucket})
+		out, err := e.Client.API().GetBucketEncryption(ctx,
+			&s3.GetBucketEncryptionInput{Bucket: &bucket})
 		if err == nil && out.ServerSideEncryptionConfiguration != nil {
 			for _, r := range out.ServerSideEncryptionConfiguration.Rules {
 				if by := r.ApplyServerSideEncryptionByDefault; by != nil {
@@ -137,7 +141,8 @@ func (e *exam) known(check Check, good, less Reason) Finding {
 
 // lifecycle finds out whether uploads that are given up are ended.
 func (e *exam) lifecycle(ctx context.Context) Finding {
-	f := Finding{Check: CheckLifecycle, State: StateOK, Reason: WhyAbortsAfter, How: "CreateMultipartUpload"}
+	f := Finding{Check: CheckLifecycle, State: StateOK, Reason: WhyAbortsAfter,
+		How: "CreateMultipartUpload"}
 	tried := false
 	for _, d := range e.folders {
 		tried = tried || d.tried && d.begin == nil

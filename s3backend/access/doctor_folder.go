@@ -31,7 +31,8 @@ func (f *folderExam) ask(ctx context.Context) {
 	f.abort = c.Rights().MayAbort(ctx, f.prefix)
 	f.leftover, f.put = c.Rights().MayPut(ctx, f.prefix, f.leftover)
 	f.acl = c.Rights().MayPutACL(ctx, f.prefix, f.list)
-	if f.put == nil && f.leftover.ID == "" && (f.abort == nil || c.AWS()) || c.AWS() && s3backend.IsOfKey(f.put) {
+	if f.put == nil && f.leftover.ID == "" && (f.abort == nil || c.AWS()) ||
+		c.AWS() && s3backend.IsOfKey(f.put) {
 		f.tried = true
 		f.probe, f.begin = c.Rights().ProbeUpload(ctx, f.prefix)
 		f.leftover = f.probe.Leftover
@@ -90,7 +91,8 @@ func (f *folderExam) findings(shared bool) []Finding {
 			lacks = slices.DeleteFunc(lacks, func(a string) bool { return a == PutObject })
 		}
 	} else if f.put == nil && f.begin == nil && f.tried && acl.State == StateUnknown {
-		acl.State, acl.Reason, acl.How, acl.Err = StateOK, WhyGranted, "CreateMultipartUpload with the ACL", nil
+		acl.State, acl.Reason, acl.How, acl.Err = StateOK, WhyGranted,
+			"CreateMultipartUpload with the ACL", nil
 	}
 	if denied(f.begin) {
 		put.How, put.Err = "CreateMultipartUpload with the ACL", f.begin

@@ -9,10 +9,11 @@ import (
 	"github.com/s3share/s3share/s3backend"
 )
 
-// versions finds out whether earlier versions may be listed and read, with an object that is there: a
-// refusal of what does not exist shows nothing.
+// versions finds out whether earlier versions may be listed and read, with an object that is there:
+// a refusal of what does not exist shows nothing.
 func (e *exam) versions(ctx context.Context) Finding {
-	f := Finding{Check: CheckVersions, State: StateUnknown, Reason: WhyUntold, How: "ListObjectVersions, and HeadObject of a version"}
+	f := Finding{Check: CheckVersions, State: StateUnknown, Reason: WhyUntold,
+		How: "ListObjectVersions, and HeadObject of a version"}
 	list, get := StateUnknown, StateUnknown
 	if key := e.existing(ctx); key != "" {
 		_, err := e.Client.Versions(ctx, key)
@@ -32,14 +33,15 @@ func (e *exam) versions(ctx context.Context) Finding {
 		f.Reason = WhyVersions
 	}
 	if f.Reason == WhyVersions {
-		words := map[State]string{StateOK: " is granted", StateMissing: " is not granted", StateUnknown: " is unknown"}
+		words := map[State]string{StateOK: " is granted", StateMissing: " is not granted",
+			StateUnknown: " is unknown"}
 		f.Detail = ListVersions + words[list] + ", " + GetVersion + words[get]
 	}
 	return f
 }
 
-// existing returns the key of an object, "" if none is seen. Some servers keep no versions of the objects
-// that stand for directories, so any other goes first.
+// existing returns the key of an object, "" if none is seen. Some servers keep no versions of the
+// objects that stand for directories, so any other goes first.
 func (e *exam) existing(ctx context.Context) string {
 	found := ""
 	for _, d := range e.folders {

@@ -9,7 +9,9 @@ func FuzzLint(f *testing.F) {
 	f.Add([]byte(Document{}.With(team).String()))
 	f.Add([]byte(`{"Statement": {"Effect": "Allow", "Principal": {"Federated": "x"}, "Action": ["s3:Get*", ":", "s3:"], "Resource": ["arn:aws:s3:::b/${*}${", "*"],
 		"Condition": {"IpAddress": {"aws:SourceIp": ["::ffff:0:0/96", "0.0.0.0/1", "x/y"]}, "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-*/"}}}}`))
-	f.Add([]byte(`{"Statement": [{"NotPrincipal": "*", "NotAction": "s3:*", "NotResource": "*", "Condition": {"": {"": []}}}, {}]}`))
+	f.Add(
+		[]byte(
+			`{"Statement": [{"NotPrincipal": "*", "NotAction": "s3:*", "NotResource": "*", "Condition": {"": {"": []}}}, {}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		d, err := ParseDocument(text)
 		if err != nil {

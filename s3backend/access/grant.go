@@ -31,7 +31,8 @@ func ParseGrant(name string) (Grant, error) {
 	if g := Grant(name); slices.Contains(Grants(), g) {
 		return g, nil
 	}
-	return "", fmt.Errorf("no grant is called %q; there are dropbox, folders, article and full", name)
+	return "", fmt.Errorf("no grant is called %q; there are dropbox, folders, article and full",
+		name)
 }
 
 // Ownership is S3's setting of who owns an object.
@@ -50,7 +51,8 @@ func ParseOwnership(name string) (Ownership, error) {
 	case Enforced, Preferred, Writer:
 		return o, nil
 	}
-	return "", fmt.Errorf("no ownership is called %q; there are enforced, preferred and writer", name)
+	return "", fmt.Errorf("no ownership is called %q; there are enforced, preferred and writer",
+		name)
 }
 
 // ownerACL is the canned ACL that every upload of ours carries.
@@ -83,7 +85,8 @@ type Terms struct {
 	Grant     Grant
 	Ownership Ownership
 	Until     time.Time // when the client's access ends; the zero time if it does not
-	Versions  bool      // the client may list the versions that the bucket keeps, and get those of what it may get
+	// the client may list the versions that the bucket keeps, and get those of what it may get
+	Versions bool
 
 	// Elsewhere is for a server that is not AWS. What those make of conditions
 	// differs, so none is written but the one that Ownership asks for: behind a
@@ -114,7 +117,8 @@ func (s Statement) ours() bool { return strings.HasPrefix(s.Sid, sidPrefix) }
 
 // owns reports whether a Sid is of terms with this client, whatever they were.
 func (t Terms) owns(sid string) bool {
-	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidListVersions, sidGetVersions} {
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete,
+		sidNeedACL, sidListVersions, sidGetVersions} {
 		if sid == t.sid(what) {
 			return true
 		}
@@ -175,7 +179,8 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 		if len(on) == 0 {
 			return
 		}
-		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client), Action: actions, Resource: on, Condition: condition.endingAt(t.Until)})
+		all = append(all, Statement{Sid: t.sid(sid), Effect: Allow, Principal: AWS(t.Client),
+			Action: actions, Resource: on, Condition: condition.endingAt(t.Until)})
 	}
 	allow(sidList, Strings{bucketARN(t.Client, t.Bucket)}, nil, ListBucket, BucketLocation)
 	allow(sidGet, gets, nil, GetObject)
@@ -197,7 +202,8 @@ func (t Terms) statements(gets, puts, deletes Strings) []Statement {
 	}
 	if !t.Elsewhere {
 		all = append(all, Statement{
-			Sid: sidPrefix + sidTLSOnly, Effect: Deny, Principal: &Principal{Any: true}, Action: Strings{"s3:*"},
+			Sid: sidPrefix + sidTLSOnly, Effect: Deny, Principal: &Principal{Any: true},
+			Action:    Strings{"s3:*"},
 			Resource:  append(Strings{bucketARN(t.Client, t.Bucket)}, t.objects("")...),
 			Condition: Condition{"Bool": {"aws:SecureTransport": {"false"}}},
 		})
@@ -212,7 +218,8 @@ func (d Document) withoutACL() Document {
 	for i, s := range d.Statement {
 		if s.ours() && s.Effect == Allow && slices.Contains(s.Action, PutObjectACL) {
 			s.raw = nil
-			s.Action = slices.DeleteFunc(slices.Clone(s.Action), func(a string) bool { return a == PutObjectACL })
+			s.Action = slices.DeleteFunc(slices.Clone(s.Action),
+				func(a string) bool { return a == PutObjectACL })
 			d.Statement[i] = s
 		}
 	}

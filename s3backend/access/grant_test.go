@@ -14,7 +14,8 @@ func termsIn(t *testing.T, region string, g Grant, o Ownership) Terms {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Terms{Bucket: "team-exchange", Client: client, Shared: "Submissions", Delivered: "Delivery", Grant: g, Ownership: o}
+	return Terms{Bucket: "team-exchange", Client: client, Shared: "Submissions",
+		Delivered: "Delivery", Grant: g, Ownership: o}
 }
 
 // TestEveryPartition has a policy of ours name the ARNs of its region's partition, be
@@ -35,7 +36,8 @@ func TestEveryPartition(t *testing.T) {
 					}
 				}
 				if got := doc.partition(); got != partition {
-					t.Errorf("%s: the policy is of the partition %q, want %s", region, got, partition)
+					t.Errorf("%s: the policy is of the partition %q, want %s", region,
+						got, partition)
 				}
 				lint := LintTerms(doc, terms)
 				for _, r := range lint.Remarks() {
@@ -43,24 +45,32 @@ func TestEveryPartition(t *testing.T) {
 						t.Errorf("%s, %s, %s: %+v", region, g, o, r)
 					}
 				}
-				if r := lint.Rights(terms.Client, "Delivery"); r.List != Yes || r.Put != Yes || (r.Get == Yes) != (g != Dropbox) || (r.Delete == Yes) != (g == Full) {
+				if r := lint.Rights(terms.Client, "Delivery"); r.List != Yes || r.Put != Yes ||
+					(r.Get == Yes) != (g != Dropbox) || (r.Delete == Yes) != (g == Full) {
 					t.Errorf("%s, %s, %s: in Delivery %s", region, g, o, r.Words(OnCondition))
 				}
-				if r := lint.Rights(terms.Client, "Submissions"); (r.Get == Yes) != (g != Dropbox) || (r.Put == Yes) != (g == article || g == Full) {
+				if r := lint.Rights(terms.Client,
+					"Submissions"); (r.Get == Yes) != (g != Dropbox) ||
+					(r.Put == Yes) != (g == article || g == Full) {
 					t.Errorf("%s, %s, %s: in Submissions %s", region, g, o, r.Words(OnCondition))
 				}
-				bare, err := ParseDocument([]byte(strings.ReplaceAll(text, terms.Client, "444455556666")))
+				bare, err := ParseDocument(
+					[]byte(strings.ReplaceAll(text, terms.Client, "444455556666")))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if again := bare.With(terms); !again.Equal(bare) || len(again.Statement) != len(doc.Statement) {
-					t.Errorf("%s: with the account's bare id it is another policy:\n%s", region, again)
+				if again := bare.With(terms); !again.Equal(bare) ||
+					len(again.Statement) != len(doc.Statement) {
+					t.Errorf("%s: with the account's bare id it is another policy:\n%s",
+						region, again)
 				}
 				if got := bare.Clients(); len(got) != 1 || got[0] != terms.Client {
 					t.Errorf("%s: the clients are %q, want %s", region, got, terms.Client)
 				}
 				key := Setup{Terms: terms}.keyStatement(region)
-				if via := key.Condition["StringEquals"]["kms:ViaService"][0]; !strings.HasPrefix(via, "s3."+region+".") || strings.HasSuffix(via, ".amazonaws.com") != (partition == "aws" || partition == "aws-us-gov") {
+				if via := key.Condition["StringEquals"]["kms:ViaService"][0]; !strings.HasPrefix(
+					via, "s3."+region+".") || strings.HasSuffix(via,
+					".amazonaws.com") != (partition == "aws" || partition == "aws-us-gov") {
 					t.Errorf("%s: the key is used via %s", region, via)
 				}
 			}
@@ -106,7 +116,8 @@ func TestEarlierStatements(t *testing.T) {
 	}
 	// And without the ownership that asks for it, it stays in the new form.
 	terms.Ownership = Enforced
-	if got := doc.With(terms).Statement; !slices.ContainsFunc(got, terms.mustGrantOwner().Equal) || slices.ContainsFunc(got, terms.formerMustGrantOwner().Equal) {
+	if got := doc.With(terms).Statement; !slices.ContainsFunc(got, terms.mustGrantOwner().Equal) ||
+		slices.ContainsFunc(got, terms.formerMustGrantOwner().Equal) {
 		t.Errorf("under enforced there is\n%s", got)
 	}
 }
@@ -133,7 +144,8 @@ func TestStatementsForAccessPoints(t *testing.T) {
 	const point = "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/team"
 	terms := termsIn(t, "cn-north-1", Full, Writer)
 	terms.Bucket = point
-	all := append(terms.allStatements(), missingStatement(point, terms.Client, []string{ListBucket, PutObject}, []string{"Delivery"}))
+	all := append(terms.allStatements(), missingStatement(point,
+		terms.Client, []string{ListBucket, PutObject}, []string{"Delivery"}))
 	for _, s := range all {
 		for _, r := range s.Resource {
 			if r != point && !strings.HasPrefix(r, point+"/object/") {

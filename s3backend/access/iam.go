@@ -39,5 +39,6 @@ func MountIAM(bucket, principal string, folders []string) Document {
 
 // KeyUse is what IAM has to allow besides where a KMS key encrypts the objects.
 func KeyUse(key string) Statement {
-	return Statement{Sid: sidPrefix + "UsesKey", Effect: Allow, Action: keyActions, Resource: Strings{key}}
+	return Statement{Sid: sidPrefix + "UsesKey", Effect: Allow,
+		Action: keyActions, Resource: Strings{key}}
 }

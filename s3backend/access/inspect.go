@@ -36,7 +36,8 @@ type Bucket struct {
 
 // ErrNotYours says that the bucket is there, and that those who asked may not
 // set it up.
-var ErrNotYours = errors.New("the bucket exists, and either it belongs to another account or these credentials may not look at it")
+var ErrNotYours = errors.New(
+	"the bucket exists, and either it belongs to another account or these credentials may not look at it")
 
 // Look asks what there is. It changes nothing. From then on the client names the
 // account of who asks as the owner that it expects.
@@ -116,12 +117,14 @@ func knowsNoPolicies(err error) bool {
 	if errors.As(err, &odd) {
 		return true
 	}
-	return errors.As(err, &e) && (e.Status() == http.StatusNotImplemented || e.Status() == http.StatusMethodNotAllowed)
+	return errors.As(err, &e) &&
+		(e.Status() == http.StatusNotImplemented || e.Status() == http.StatusMethodNotAllowed)
 }
 
 // readPolicy returns the bucket's policy, nil if it has none.
 func readPolicy(ctx context.Context, c *s3backend.Client) (*Document, error) {
-	out, err := c.API().GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: aws.String(c.Bucket())})
+	out, err := c.API().GetBucketPolicy(ctx,
+		&s3.GetBucketPolicyInput{Bucket: aws.String(c.Bucket())})
 	err = s3backend.Wrap(ctx, "GetBucketPolicy", "", err)
 	switch {
 	case errors.Is(err, s3backend.NotExist):
@@ -151,7 +154,8 @@ func (st *Bucket) readSettings(ctx context.Context, api *s3.Client, bucket *stri
 		}},
 		{"GetBucketOwnershipControls", func() error {
 			st.Ownership = Writer // what no setting means
-			out, err := api.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: bucket})
+			out, err := api.GetBucketOwnershipControls(ctx,
+				&s3.GetBucketOwnershipControlsInput{Bucket: bucket})
 			if err == nil && out.OwnershipControls != nil && len(out.OwnershipControls.Rules) > 0 {
 				st.Ownership = ownershipOf(out.OwnershipControls.Rules[0].ObjectOwnership)
 			}
@@ -177,7 +181,8 @@ func (st *Bucket) readSettings(ctx context.Context, api *s3.Client, bucket *stri
 			return err
 		}},
 		{"GetBucketRequestPayment", func() error {
-			out, err := api.GetBucketRequestPayment(ctx, &s3.GetBucketRequestPaymentInput{Bucket: bucket})
+			out, err := api.GetBucketRequestPayment(ctx,
+				&s3.GetBucketRequestPaymentInput{Bucket: bucket})
 			if err == nil {
 				st.RequesterPays = out.Payer == types.PayerRequester
 			} else if errors.Is(s3backend.Wrap(ctx, "", "", err), s3backend.Denied) {
@@ -194,8 +199,10 @@ func (st *Bucket) readSettings(ctx context.Context, api *s3.Client, bucket *stri
 	return nil
 }
 
-func readLifecycle(ctx context.Context, api *s3.Client, bucket *string) ([]types.LifecycleRule, types.TransitionDefaultMinimumObjectSize, error) {
-	out, err := api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
+func readLifecycle(ctx context.Context, api *s3.Client,
+	bucket *string) ([]types.LifecycleRule, types.TransitionDefaultMinimumObjectSize, error) {
+	out, err := api.GetBucketLifecycleConfiguration(ctx,
+		&s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
 	if err != nil {
 		return nil, "", err
 	}

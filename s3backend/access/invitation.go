@@ -23,7 +23,8 @@ type Invitation struct {
 // Invitation is what the client of the plan has to know.
 func (p *Plan) Invitation() Invitation {
 	return Invitation{
-		Bucket: p.Setup.Bucket, Region: p.Found.Region, Endpoint: p.Found.Endpoint, Owner: p.Found.Owner,
+		Bucket: p.Setup.Bucket, Region: p.Found.Region,
+		Endpoint: p.Found.Endpoint, Owner: p.Found.Owner,
 		Folders: p.Setup.folders(), RequesterPays: p.Found.RequesterPays,
 	}
 }
@@ -43,7 +44,8 @@ func DefaultFolders() []string { return []string{"Submissions", "Delivery"} }
 func (i Invitation) String() string {
 	var b strings.Builder
 	b.WriteString(scheme + escape(i.Bucket))
-	for _, f := range []struct{ name, value string }{{"owner", i.Owner}, {"region", i.Region}, {"endpoint", i.Endpoint}} {
+	for _, f := range []struct{ name, value string }{{"owner", i.Owner}, {"region", i.Region},
+		{"endpoint", i.Endpoint}} {
 		if f.value != "" {
 			b.WriteString("," + f.name + "=" + escape(f.value))
 		}
@@ -65,7 +67,8 @@ func checksum(s string) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE([
 func escape(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._/:@", c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("-._/:@", c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -88,7 +91,8 @@ func ParseInvitation(text string) (Invitation, error) {
 		return Invitation{}, errors.New("the end of it is missing")
 	}
 	if check != checksum(scheme+body) {
-		return Invitation{}, errors.New("its checksum is wrong, so a part of it is missing or changed")
+		return Invitation{},
+			errors.New("its checksum is wrong, so a part of it is missing or changed")
 	}
 	var i Invitation
 	for n, part := range strings.Split(body, ",") {

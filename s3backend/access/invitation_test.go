@@ -19,7 +19,8 @@ func TestInvitation(t *testing.T) {
 		if !plain.MatchString(text) {
 			t.Errorf("%q has letters that a shell may read", text)
 		}
-		if got, err := ParseInvitation(" " + text + "\n"); err != nil || !reflect.DeepEqual(got, i) {
+		if got, err := ParseInvitation(" " + text + "\n"); err != nil ||
+			!reflect.DeepEqual(got, i) {
 			t.Errorf("ParseInvitation(%q) = %+v, %v, want %+v", text, got, err, i)
 		}
 		for n := range text { // one cut off anywhere, or with one letter changed
@@ -37,7 +38,9 @@ func TestInvitation(t *testing.T) {
 
 func TestParseInvitationRefuses(t *testing.T) {
 	whole := func(s string) string { return s + ",check=" + checksum(s) }
-	for _, text := range []string{"", "s3://b", "s3share:", whole("s3share:"), whole("s3share:b,owner="), whole("s3share:b,owner"), whole("s3share:b,secret=x"), whole("s3share:b%zz"), whole("s3share:b,payer=somebody")} {
+	for _, text := range []string{"", "s3://b", "s3share:", whole("s3share:"),
+		whole("s3share:b,owner="), whole("s3share:b,owner"), whole("s3share:b,secret=x"),
+		whole("s3share:b%zz"), whole("s3share:b,payer=somebody")} {
 		if got, err := ParseInvitation(text); err == nil {
 			t.Errorf("ParseInvitation(%q) = %+v", text, got)
 		}
@@ -64,7 +67,9 @@ func FuzzInvitationLine(f *testing.F) {
 		if again, err := ParseInvitation(written); err != nil || !reflect.DeepEqual(again, i) {
 			t.Fatalf("%q is %+v, written as %q, which is %+v, %v", text, i, written, again, err)
 		}
-		if strings.ContainsFunc(written, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`$&|;<>()*?[]{}!#\\", r) }) {
+		if strings.ContainsFunc(written, func(r rune) bool {
+			return r <= ' ' || r > '~' || strings.ContainsRune("\"'`$&|;<>()*?[]{}!#\\", r)
+		}) {
 			t.Fatalf("%q is written as %q, which a shell may read", text, written)
 		}
 	})
@@ -108,7 +113,8 @@ func TestClientPrincipal(t *testing.T) {
 	} {
 		got, err := ClientPrincipal(tt.name, tt.region, tt.elsewhere)
 		if got != tt.want || (err == nil) != (tt.want != "") {
-			t.Errorf("ClientPrincipal(%q, %q, %v) = %q, %v, want %q", tt.name, tt.region, tt.elsewhere, got, err, tt.want)
+			t.Errorf("ClientPrincipal(%q, %q, %v) = %q, %v, want %q", tt.name, tt.region,
+				tt.elsewhere, got, err, tt.want)
 		}
 	}
 }

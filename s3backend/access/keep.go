@@ -32,7 +32,8 @@ func ParseKeep(text string) (Keep, error) {
 	number, inDays := strings.CutSuffix(text, "d")
 	days, err := strconv.ParseInt(number, 10, 32)
 	if err != nil || !inDays || days < 1 || days > maxKeepDays {
-		return Keep{}, fmt.Errorf("%q is no time to keep objects; write it in days, like 90d, or forever", text)
+		return Keep{}, fmt.Errorf(
+			"%q is no time to keep objects; write it in days, like 90d, or forever", text)
 	}
 	return Keep{Said: true, Days: int32(days)}, nil
 }
@@ -52,7 +53,8 @@ func (s Setup) keepRules(days int32) (all []types.LifecycleRule) {
 	for i, folder := range s.folders() {
 		all = append(all, types.LifecycleRule{
 			ID: aws.String(keepRuleIDs[i]), Status: types.ExpirationStatusEnabled,
-			Filter:                      &types.LifecycleRuleFilter{Prefix: aws.String(folder + "/")},
+			Filter: &types.LifecycleRuleFilter{Prefix: aws.String(folder +
+				"/")},
 			Expiration:                  &types.LifecycleExpiration{Days: aws.Int32(days)},
 			NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(days)},
 		})
@@ -61,7 +63,8 @@ func (s Setup) keepRules(days int32) (all []types.LifecycleRule) {
 }
 
 // errOtherKeep says that somebody has changed the rules of ours.
-var errOtherKeep = errors.New("somebody has changed the rules " + strings.Join(keepRuleIDs[:], " and "))
+var errOtherKeep = errors.New("somebody has changed the rules " +
+	strings.Join(keepRuleIDs[:], " and "))
 
 // keepDays returns after how many days the rules of ours delete, 0 if there are none.
 func (s Setup) keepDays(rules []types.LifecycleRule) (days int32, err error) {
@@ -78,7 +81,8 @@ func (s Setup) keepDays(rules []types.LifecycleRule) (days int32, err error) {
 		days = aws.ToInt32(e.Days)
 	}
 	for _, want := range s.keepRules(days) {
-		if !slices.ContainsFunc(have, func(r types.LifecycleRule) bool { return sameKeepRule(r, want) }) {
+		if !slices.ContainsFunc(have,
+			func(r types.LifecycleRule) bool { return sameKeepRule(r, want) }) {
 			return 0, errOtherKeep
 		}
 	}
@@ -89,21 +93,27 @@ func (s Setup) keepDays(rules []types.LifecycleRule) (days int32, err error) {
 func sameKeepRule(r, want types.LifecycleRule) bool {
 	f, e, v := r.Filter, r.Expiration, r.NoncurrentVersionExpiration
 	return aws.ToString(r.ID) == aws.ToString(want.ID) && r.Status == want.Status &&
-		f != nil && f.And == nil && f.Tag == nil && f.ObjectSizeGreaterThan == nil && f.ObjectSizeLessThan == nil &&
+		f != nil && f.And == nil && f.Tag == nil && f.ObjectSizeGreaterThan == nil &&
+		f.ObjectSizeLessThan == nil &&
 		aws.ToString(f.Prefix) == aws.ToString(want.Filter.Prefix) &&
 		e != nil && e.Date == nil && aws.ToInt32(e.Days) == aws.ToInt32(want.Expiration.Days) &&
-		v != nil && v.NewerNoncurrentVersions == nil && aws.ToInt32(v.NoncurrentDays) == aws.ToInt32(want.NoncurrentVersionExpiration.NoncurrentDays) &&
-		len(r.Transitions)+len(r.NoncurrentVersionTransitions) == 0 && r.AbortIncompleteMultipartUpload == nil
+		v != nil && v.NewerNoncurrentVersions == nil &&
+		aws.ToInt32(v.NoncurrentDays) == aws.ToInt32(
+			want.NoncurrentVersionExpiration.NoncurrentDays) &&
+		len(r.Transitions)+len(r.NoncurrentVersionTransitions) == 0 &&
+		r.AbortIncompleteMultipartUpload == nil
 }
 
 // keepWords say what the rules of ours do.
 func (p *Plan) keepWords(days int32) string {
 	after := plural(int(days), "day", "days")
 	if p.Setup.Versioning || p.Found.Versioning != "" {
-		return fmt.Sprintf("S3 deletes objects in %s/ and %s/ %s after they were put there, and their old versions for good %s later",
+		return fmt.Sprintf(
+			"S3 deletes objects in %s/ and %s/ %s after they were put there, and their old versions for good %s later",
 			p.Setup.Shared, p.Setup.Delivered, after, after)
 	}
-	return fmt.Sprintf("S3 deletes objects in %s/ and %s/ for good %s after they were put there", p.Setup.Shared, p.Setup.Delivered, after)
+	return fmt.Sprintf("S3 deletes objects in %s/ and %s/ for good %s after they were put there",
+		p.Setup.Shared, p.Setup.Delivered, after)
 }
 
 // planKeep returns the lifecycle rules with those of ours by which objects are deleted, and what
@@ -124,7 +134,8 @@ func (p *Plan) planKeep(rules []types.LifecycleRule) ([]types.LifecycleRule, *St
 	}
 	switch {
 	case !keep.Said && err != nil:
-		return rules, &Step{What: what, State: Done, Detail: err.Error() + "; --keep would replace them"}
+		return rules, &Step{What: what, State: Done,
+			Detail: err.Error() + "; --keep would replace them"}
 	case !keep.Said && has == 0:
 		return rules, nil
 	case !keep.Said, err == nil && has == keep.Days && has > 0:
@@ -132,10 +143,12 @@ func (p *Plan) planKeep(rules []types.LifecycleRule) ([]types.LifecycleRule, *St
 	case keep.Days == 0 && err == nil && has == 0:
 		return rules, &Step{What: what, State: Done, Detail: "no rule of s3share deletes objects"}
 	case keep.Days == 0:
-		return others, &Step{What: what, State: Change, Detail: "objects stay until somebody removes them" + was}
+		return others, &Step{What: what,
+			State: Change, Detail: "objects stay until somebody removes them" + was}
 	}
 	if err != nil || has == 0 || keep.Days < has {
 		p.Deletes = p.keepWords(keep.Days) + "; those that are older already go within a few days"
 	}
-	return append(others, p.Setup.keepRules(keep.Days)...), &Step{What: what, State: Change, Detail: p.keepWords(keep.Days) + was}
+	return append(others, p.Setup.keepRules(keep.Days)...), &Step{What: what, State: Change,
+		Detail: p.keepWords(keep.Days) + was}
 }

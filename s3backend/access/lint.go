@@ -74,7 +74,8 @@ type Lint struct {
 
 // LintTerms looks at a policy for the exchange of these terms.
 func LintTerms(d Document, t Terms) Lint {
-	return Lint{Document: d, Bucket: t.Bucket, Folders: []string{t.Shared, t.Delivered}, Ownership: t.Ownership, Elsewhere: t.Elsewhere}
+	return Lint{Document: d, Bucket: t.Bucket, Folders: []string{t.Shared, t.Delivered},
+		Ownership: t.Ownership, Elsewhere: t.Elsewhere}
 }
 
 // BucketOf is the bucket that the first of the policy's resources is about, ""
@@ -144,8 +145,10 @@ var (
 	// An upload of ours carries the ACL and asks for no encryption; parts of one
 	// fall under what it was begun with.
 	uploadContext = map[string]string{
-		"s3:x-amz-acl": ownerACL, "s3:x-amz-server-side-encryption": "", "s3:x-amz-server-side-encryption-aws-kms-key-id": "",
-		"s3:x-amz-storage-class": "", "s3:x-amz-grant-full-control": "", "s3:x-amz-grant-read": "", "s3:x-amz-tagging": "",
+		"s3:x-amz-acl": ownerACL, "s3:x-amz-server-side-encryption": "",
+		"s3:x-amz-server-side-encryption-aws-kms-key-id": "",
+		"s3:x-amz-storage-class":                         "", "s3:x-amz-grant-full-control": "",
+		"s3:x-amz-grant-read": "", "s3:x-amz-tagging": "",
 	}
 	// A part of an upload, and its completion, cannot carry the ACL.
 	partContext = func() map[string]string {
@@ -176,7 +179,8 @@ func (l Lint) Rights(client, folder string) Rights {
 // worth knowing: the worst first. One that is larger than S3 takes is not judged further.
 func (l Lint) Remarks() []Remark {
 	if size := len(l.Bytes()); size > maxPolicyBytes {
-		return []Remark{{Wrong, "", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)}}
+		return []Remark{{Wrong,
+			"", fmt.Sprintf("it has %d bytes, more than the 20 KiB that S3 takes", size)}}
 	}
 	var all []Remark
 	for i := range l.Statement {
@@ -249,13 +253,16 @@ func (l Lint) checkWhole() (all []Remark) {
 		all = append(all, Remark{Wrong, "", odd})
 	}
 	if v := l.policyVersion(); v != policyVersion && v != oldPolicyVersion {
-		all = append(all, Remark{Wrong, "", fmt.Sprintf("the Version %q does not exist: write %s", v, policyVersion)})
+		all = append(all, Remark{Wrong, "",
+			fmt.Sprintf("the Version %q does not exist: write %s", v, policyVersion)})
 	}
 	if l.Elsewhere || len(l.Statement) == 0 {
 		return all
 	}
 	if !l.refusesPlain() {
-		all = append(all, Remark{Wide, "", "not all requests without TLS are refused (a Deny of s3:* where aws:SecureTransport is false)"})
+		all = append(all,
+			Remark{Wide, "",
+				"not all requests without TLS are refused (a Deny of s3:* where aws:SecureTransport is false)"})
 	}
 	return all
 }
@@ -269,9 +276,11 @@ func (l Lint) refusesPlain() bool {
 	}
 	refused := func(actions Strings, resource string) bool {
 		return all(actions, func(action string) bool {
-			plain := request{"*", action, resource, map[string]string{"aws:securetransport": "false"}}
+			plain := request{"*", action,
+				resource, map[string]string{"aws:securetransport": "false"}}
 			return slices.ContainsFunc(l.Statement, func(s Statement) bool {
-				return s.Effect == Deny && s.Principal.everyone() && s.names(action) && s.reaches(resource) && s.Condition.holds(plain) == Yes
+				return s.Effect == Deny && s.Principal.everyone() && s.names(action) &&
+					s.reaches(resource) && s.Condition.holds(plain) == Yes
 			})
 		})
 	}
@@ -294,7 +303,8 @@ type ClientRights struct {
 
 // Review returns the rights of the clients that are named.
 func (l Lint) Review(clients []string) Review {
-	r := Review{Bucket: l.Bucket, Clients: []ClientRights{}, Remarks: append([]Remark{}, l.Remarks()...)}
+	r := Review{Bucket: l.Bucket, Clients: []ClientRights{},
+		Remarks: append([]Remark{}, l.Remarks()...)}
 	for _, c := range clients {
 		may := map[string]string{}
 		for _, f := range l.Folders {

@@ -12,7 +12,8 @@ import (
 // neededOnBucket and neededOnObjects are what s3share does for a client.
 var (
 	neededOnBucket  = Strings{ListBucket, BucketLocation}
-	neededOnObjects = Strings{GetObject, PutObject, PutObjectACL, DeleteObject, AbortUpload, ListParts}
+	neededOnObjects = Strings{GetObject, PutObject, PutObjectACL,
+		DeleteObject, AbortUpload, ListParts}
 )
 
 // readsBucket and readsObjects only read, and more than an exchange needs.
@@ -20,21 +21,30 @@ var (
 // Amazon S3".
 var (
 	readsBucket = Strings{
-		"s3:ListBucketMultipartUploads", "s3:ListBucketVersions", "s3:ListAllMyBuckets", "s3:ListTagsForResource",
-		"s3:GetAccelerateConfiguration", "s3:GetAnalyticsConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS",
+		"s3:ListBucketMultipartUploads", "s3:ListBucketVersions", "s3:ListAllMyBuckets",
+		"s3:ListTagsForResource",
+		"s3:GetAccelerateConfiguration", "s3:GetAnalyticsConfiguration",
+		"s3:GetBucketAcl", "s3:GetBucketCORS",
 		"s3:GetBucketLogging", "s3:GetBucketNotification", "s3:GetBucketObjectLockConfiguration",
 		"s3:GetBucketOwnershipControls", "s3:GetBucketPolicy", "s3:GetBucketPolicyStatus",
-		"s3:GetBucketPublicAccessBlock", "s3:GetBucketRequestPayment", "s3:GetBucketTagging", "s3:GetBucketVersioning",
-		"s3:GetBucketWebsite", "s3:GetEncryptionConfiguration", "s3:GetIntelligentTieringConfiguration",
-		"s3:GetInventoryConfiguration", "s3:GetLifecycleConfiguration", "s3:GetMetricsConfiguration",
+		"s3:GetBucketPublicAccessBlock", "s3:GetBucketRequestPayment", "s3:GetBucketTagging",
+		"s3:GetBucketVersioning",
+		"s3:GetBucketWebsite", "s3:GetEncryptionConfiguration",
+		"s3:GetIntelligentTieringConfiguration",
+		"s3:GetInventoryConfiguration", "s3:GetLifecycleConfiguration",
+		"s3:GetMetricsConfiguration",
 		"s3:GetReplicationConfiguration",
 	}
 	readsObjects = Strings{
-		"s3:GetObjectAcl", "s3:GetObjectAttributes", "s3:GetObjectLegalHold", "s3:GetObjectRetention",
-		"s3:GetObjectTagging", "s3:GetObjectTorrent", "s3:GetObjectVersion", "s3:GetObjectVersionAcl",
-		"s3:GetObjectVersionAttributes", "s3:GetObjectVersionForReplication", "s3:GetObjectVersionTagging",
+		"s3:GetObjectAcl", "s3:GetObjectAttributes", "s3:GetObjectLegalHold",
+		"s3:GetObjectRetention",
+		"s3:GetObjectTagging", "s3:GetObjectTorrent", "s3:GetObjectVersion",
+		"s3:GetObjectVersionAcl",
+		"s3:GetObjectVersionAttributes", "s3:GetObjectVersionForReplication",
+		"s3:GetObjectVersionTagging",
 		"s3:GetObjectVersionTorrent",
-		"s3:ListObjectAnnotations", "s3:GetObjectAnnotation", "s3:ListObjectVersionAnnotations", "s3:GetObjectVersionAnnotation",
+		"s3:ListObjectAnnotations", "s3:GetObjectAnnotation", "s3:ListObjectVersionAnnotations",
+		"s3:GetObjectVersionAnnotation",
 	}
 )
 
@@ -74,9 +84,11 @@ var dangerous = []struct{ action, means string }{
 	{"s3:PutObjectRetention", "lock objects, so that the owner cannot remove them"},
 	{"s3:PutObjectLegalHold", "lock objects, so that the owner cannot remove them"},
 	{"s3:PutObjectTagging", "change objects' tags, which other policies and rules may judge by"},
-	{"s3:PutObjectVersionTagging", "change objects' tags, which other policies and rules may judge by"},
+	{"s3:PutObjectVersionTagging",
+		"change objects' tags, which other policies and rules may judge by"},
 	{"s3:DeleteObjectTagging", "change objects' tags, which other policies and rules may judge by"},
-	{"s3:DeleteObjectVersionTagging", "change objects' tags, which other policies and rules may judge by"},
+	{"s3:DeleteObjectVersionTagging",
+		"change objects' tags, which other policies and rules may judge by"},
 	{"s3:DeleteObjectAnnotation", "delete objects' annotations for good"},
 	{"s3:DeleteObjectVersionAnnotation", "delete objects' annotations for good"},
 	{"s3:ObjectOwnerOverrideToBucketOwner", "change who owns replicas"},
@@ -101,7 +113,8 @@ type judged struct {
 func (s Statement) judgeActions() (j judged) {
 	for _, pattern := range s.Action {
 		service, name, found := strings.Cut(strings.ToLower(pattern), ":")
-		if pattern == "*" || found && service == "s3" && strings.Trim(name, "*") == "" && name != "" {
+		if pattern == "*" ||
+			found && service == "s3" && strings.Trim(name, "*") == "" && name != "" {
 			j.every, j.onObjects = true, true
 			continue
 		}

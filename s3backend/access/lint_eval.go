@@ -88,7 +88,8 @@ func (p *Principal) includes(principal string) bool {
 	}
 	account := principalAccount(principal)
 	return slices.ContainsFunc(p.By["AWS"], func(name string) bool {
-		return accountOf(name) == accountOf(principal) || account != "" && accountOf(name) == account
+		return accountOf(name) == accountOf(principal) ||
+			account != "" && accountOf(name) == account
 	})
 }
 
@@ -107,7 +108,8 @@ func (s Statement) reaches(resource string) bool {
 }
 
 func anyMatches(patterns Strings, text string, fold bool) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return matchesPattern(p, text, fold) })
+	return slices.ContainsFunc(patterns,
+		func(p string) bool { return matchesPattern(p, text, fold) })
 }
 
 // wildcards makes a regular expression of a quoted pattern, in which * and ? stand
@@ -143,7 +145,8 @@ func (c Condition) holds(r request) Answer {
 // context does not have, and values with policy variables it leaves open.
 func holds(operator, key string, values Strings, context map[string]string) Answer {
 	have, known := context[key]
-	variable := slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
+	variable := slices.ContainsFunc(values,
+		func(v string) bool { return strings.Contains(v, "${") })
 	if !known || variable || strings.Contains(operator, ":") { // ForAllValues:, ForAnyValue:
 		return Maybe
 	}

@@ -13,17 +13,22 @@ import (
 var (
 	policyMembers    = []string{"Version", "Id", "Statement"}
 	statementMembers = []string{
-		"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
+		"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource",
+		"NotResource", "Condition",
 	}
 )
 
 // operators are those of conditions, without what may stand before and behind.
 // Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 var operators = []string{
-	"StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike",
-	"NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals",
-	"DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals",
-	"Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null",
+	"StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase",
+	"StringLike", "StringNotLike",
+	"NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals",
+	"NumericGreaterThan", "NumericGreaterThanEquals",
+	"DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan",
+	"DateGreaterThanEquals",
+	"Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike",
+	"ArnNotEquals", "ArnNotLike", "Null",
 }
 
 // oddities are what S3 would refuse a statement for, and what two readers of it could
@@ -44,7 +49,8 @@ func (s Statement) oddities() (all []string) {
 	for operator := range s.Condition {
 		plain := strings.TrimSuffix(operator, "IfExists")
 		plain = strings.TrimPrefix(strings.TrimPrefix(plain, "ForAllValues:"), "ForAnyValue:")
-		if !slices.Contains(operators, plain) || plain == "Null" && strings.HasSuffix(operator, "IfExists") {
+		if !slices.Contains(operators, plain) ||
+			plain == "Null" && strings.HasSuffix(operator, "IfExists") {
 			all = append(all, fmt.Sprintf("the condition operator %q does not exist", operator))
 		}
 	}

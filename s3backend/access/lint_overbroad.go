@@ -19,7 +19,8 @@ func (l Lint) checkWidth(i int) (all []Remark) {
 		say(Wide, "it allows everything but a few actions (NotAction)")
 		j.onObjects = true
 	case j.every:
-		say(Wide, "it allows every action (%s): changing the policy and deleting the bucket too", strings.Join(s.Action, ", "))
+		say(Wide, "it allows every action (%s): changing the policy and deleting the bucket too",
+			strings.Join(s.Action, ", "))
 	default:
 		who := s.Principal.words()
 		for _, means := range j.dangerous {
@@ -54,7 +55,8 @@ func (l Lint) checkACLs(s Statement, say func(Level, string, ...any)) {
 		return
 	}
 	if acl := s.Condition.otherACL(); acl != "" {
-		say(Wide, "it lets the client put objects with the ACL %s, which keeps the owner from them", acl)
+		say(Wide, "it lets the client put objects with the ACL %s, which keeps the owner from them",
+			acl)
 		return
 	}
 	if l.Elsewhere || !s.Condition.leavesACLs() { // other servers take no condition here
@@ -77,7 +79,8 @@ func (c Condition) givenACL() string {
 			found = append(found, strings.TrimPrefix(key, "s3:")+": "+value)
 		}
 		for _, acl := range givingACLs {
-			if key == "s3:x-amz-acl" && matchesPattern(value, acl, strings.Contains(operator, "IgnoreCase")) {
+			if key == "s3:x-amz-acl" &&
+				matchesPattern(value, acl, strings.Contains(operator, "IgnoreCase")) {
 				found = append(found, acl)
 			}
 		}
@@ -121,14 +124,17 @@ func (c Condition) named(f func(operator, key, value string)) {
 // isGroup reports whether the grantee of a grant is, or may be, more than one account.
 func isGroup(grantee string) bool {
 	grantee = strings.ToLower(grantee)
-	return strings.ContainsAny(grantee, "*?$") || slices.ContainsFunc([]string{"uri=", "allusers", "authenticatedusers", "logdelivery"}, func(g string) bool {
-		return strings.Contains(grantee, g)
-	})
+	return strings.ContainsAny(grantee, "*?$") ||
+		slices.ContainsFunc([]string{"uri=", "allusers", "authenticatedusers", "logdelivery"},
+			func(g string) bool {
+				return strings.Contains(grantee, g)
+			})
 }
 
 // givingACLs are the canned ACLs that let others than the bucket's owner in.
 // Source: Amazon S3 User Guide, "Access control list (ACL) overview".
-var givingACLs = []string{"public-read-write", "public-read", "authenticated-read", "aws-exec-read", "log-delivery-write"}
+var givingACLs = []string{"public-read-write", "public-read", "authenticated-read",
+	"aws-exec-read", "log-delivery-write"}
 
 // leavesACLs reports whether a request may hold that gives an object to others: by a canned
 // ACL, or by a grant, with which a request can have no canned ACL.
@@ -180,9 +186,11 @@ func (l Lint) checkClients() (all []Remark) {
 		case !l.mayNothing(client):
 			all = append(all, l.checkClient(client)...)
 		case nobody || l.isRefused(client):
-			all = append(all, Remark{Lacks, "", client + " may do nothing in the folders of the exchange" + l.refusedBy(client)})
+			all = append(all, Remark{Lacks, "",
+				client + " may do nothing in the folders of the exchange" + l.refusedBy(client)})
 		default: // its statement is about something else
-			all = append(all, Remark{Note, "", client + " may do nothing in the folders of the exchange"})
+			all = append(all,
+				Remark{Note, "", client + " may do nothing in the folders of the exchange"})
 		}
 	}
 	everybody := slices.ContainsFunc(l.Statement, func(s Statement) bool {
@@ -215,17 +223,21 @@ func (l Lint) checkClient(client string) (all []Remark) {
 		return all
 	}
 	if got, because := l.ask(client, PutObjectACL, key, uploadContext); got == No && !l.Elsewhere {
-		say(Lacks, "%s may not send the ACL with what it puts into %s/ (s3:PutObjectAcl)%s", client, delivered, refusing(because))
+		say(Lacks, "%s may not send the ACL with what it puts into %s/ (s3:PutObjectAcl)%s", client,
+			delivered, refusing(because))
 	}
 	if got, _ := l.ask(client, AbortUpload, key, nil); got == No {
-		say(Note, "%s may not abort uploads (s3:AbortMultipartUpload): AWS allows that to whoever began one, and other servers do not", client)
+		say(Note,
+			"%s may not abort uploads (s3:AbortMultipartUpload): AWS allows that to whoever began one, and other servers do not", client)
 	}
 	part, because := l.ask(client, PutObject, key, partContext)
 	if part == No {
-		say(Lacks, "%s may not put parts of an upload into %s/, which carry no ACL and which every file above 16 MiB needs (s3:PutObject)%s", client, delivered, refusing(because))
+		say(Lacks,
+			"%s may not put parts of an upload into %s/, which carry no ACL and which every file above 16 MiB needs (s3:PutObject)%s", client, delivered, refusing(because))
 	}
 	if part == Yes && l.Ownership != Enforced {
-		say(Note, "%s may upload without the ACL, by other tools, and the owner cannot read such files unless the bucket's ACLs are off", client)
+		say(Note,
+			"%s may upload without the ACL, by other tools, and the owner cannot read such files unless the bucket's ACLs are off", client)
 	}
 	return all
 }
@@ -236,7 +248,8 @@ func (l Lint) usual(client string) (all []request) {
 		for _, of := range []struct {
 			action, key string
 			context     map[string]string
-		}{{ListBucket, "", listContext(f)}, {GetObject, f + "/" + somewhere, nil}, {PutObject, f + "/" + somewhere, uploadContext}} {
+		}{{ListBucket, "", listContext(f)}, {GetObject, f + "/" + somewhere, nil},
+			{PutObject, f + "/" + somewhere, uploadContext}} {
 			all = append(all, l.request(client, of.action, of.key, of.context))
 		}
 	}
@@ -246,7 +259,8 @@ func (l Lint) usual(client string) (all []request) {
 // isRefused reports whether an Allow grants a client something that a Deny takes back.
 func (l Lint) isRefused(client string) bool {
 	allows := l.Document
-	allows.Statement = slices.DeleteFunc(slices.Clone(l.Statement), func(s Statement) bool { return s.Effect != Allow })
+	allows.Statement = slices.DeleteFunc(slices.Clone(l.Statement),
+		func(s Statement) bool { return s.Effect != Allow })
 	return slices.ContainsFunc(l.usual(client), func(r request) bool {
 		granted, _ := allows.allows(r)
 		return granted != No
@@ -284,13 +298,17 @@ func (l Lint) checkOwner() (all []Remark) {
 	}
 	const stranger = "000000000000"
 	for i, s := range l.Statement {
-		if s.Effect != Deny || slices.ContainsFunc(s.spared(), func(account string) bool { return !clients[account] }) {
+		if s.Effect != Deny || slices.ContainsFunc(s.spared(),
+			func(account string) bool { return !clients[account] }) {
 			continue
 		}
 		for _, r := range l.usual("arn:aws:iam::" + stranger + ":role/owner") {
 			r.context["aws:principalarn"] = r.principal
 			if r.action != PutObject && s.matches(r) == Yes {
-				all = append(all, Remark{Lacks, l.name(i), fmt.Sprintf("it refuses %s to the bucket's owner too, because it exempts clients only", r.action)})
+				all = append(all,
+					Remark{Lacks, l.name(i),
+						fmt.Sprintf(
+							"it refuses %s to the bucket's owner too, because it exempts clients only", r.action)})
 				break
 			}
 		}
@@ -303,7 +321,8 @@ func (s Statement) spared() (all []string) {
 	names := slices.Clone(s.NotPrincipal.awsNames())
 	for operator, keys := range s.Condition {
 		for key, values := range keys {
-			if strings.Contains(operator, "Not") && strings.HasPrefix(strings.ToLower(key), "aws:principal") {
+			if strings.Contains(operator, "Not") &&
+				strings.HasPrefix(strings.ToLower(key), "aws:principal") {
 				names = append(names, values...)
 			}
 		}

@@ -16,11 +16,14 @@ import (
 // pinning are the condition keys by which a statement for everybody is not public.
 // Source: as above.
 var pinning = map[string]string{
-	"aws:principalorgid": "of an organization", "aws:principalorgpaths": "of a part of an organization",
-	"aws:principalaccount": "of an account", "aws:principalarn": "by a name", "aws:userid": "by a user's ID",
+	"aws:principalorgid":    "of an organization",
+	"aws:principalorgpaths": "of a part of an organization",
+	"aws:principalaccount":  "of an account", "aws:principalarn": "by a name",
+	"aws:userid":    "by a user's ID",
 	"aws:sourcearn": "on behalf of a resource", "aws:sourceaccount": "on behalf of an account",
 	"aws:sourceowner": "on behalf of an account", "aws:sourceorgid": "on behalf of an organization",
-	"aws:sourcevpc": "from a network (VPC), without credentials too", "aws:sourcevpce": "from a VPC endpoint, without credentials too",
+	"aws:sourcevpc":             "from a network (VPC), without credentials too",
+	"aws:sourcevpce":            "from a VPC endpoint, without credentials too",
 	"aws:sourceip":              "from a range of addresses, without credentials too",
 	"s3:dataaccesspointaccount": "by the access points of an account, whose policies then decide",
 	"s3:dataaccesspointarn":     "by access points, whose policies then decide",
@@ -32,7 +35,8 @@ const keyIDKey = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 
 // public reports whether a statement lets everybody in, as S3 sees it.
 func (s Statement) public() bool {
-	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.everyone()) && len(s.Condition.pins()) == 0
+	return s.Effect == Allow && (s.NotPrincipal != nil || s.Principal.everyone()) &&
+		len(s.Condition.pins()) == 0
 }
 
 // pins are the keys that pin down who asks, sorted.
@@ -53,7 +57,8 @@ func pins(operator, key string, values Strings) bool {
 		return false
 	}
 	if key == "aws:principalorgpaths" { // has several values, which another operator is for
-		return (operator == "ForAnyValue:StringLike" || operator == "ForAnyValue:StringEquals") && all(values, fixedOrgPath)
+		return (operator == "ForAnyValue:StringLike" || operator == "ForAnyValue:StringEquals") &&
+			all(values, fixedOrgPath)
 	}
 	if key == "aws:sourceip" {
 		return operator == "IpAddress" && fewAddresses(values)
@@ -90,7 +95,8 @@ func fixedAccessPoint(v string) bool {
 
 // private are addresses that nobody has on the Internet (RFC 1918).
 var private = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"),
 }
 
 // fewAddresses reports whether ranges are, together, no larger than a /8 of IPv4 or a /32
@@ -137,7 +143,8 @@ func (c Condition) bounded() bool {
 	for operator, of := range c {
 		for key, values := range of {
 			switch key = strings.ToLower(key); {
-			case key == "aws:sourcearn" && (operator == "ArnLike" || operator == "StringLike" || operator == "ArnEquals" || operator == "StringEquals"):
+			case key == "aws:sourcearn" && (operator == "ArnLike" || operator == "StringLike" ||
+				operator == "ArnEquals" || operator == "StringEquals"):
 				if all(values, fixedSource) && len(values) > 0 {
 					return true
 				}
@@ -171,7 +178,8 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 		case slices.Equal(keys, []string{keyIDKey}):
 			say(Wide, "it allows everybody %s", pinning[keyIDKey])
 		default:
-			say(Note, "it allows everybody who asks %s (%s), not only an account that it names", pinning[keys[0]], keys[0])
+			say(Note, "it allows everybody who asks %s (%s), not only an account that it names",
+				pinning[keys[0]], keys[0])
 		}
 	}
 	if s.Principal == nil {
@@ -184,9 +192,11 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 			for _, name := range s.Principal.By[kind] {
 				switch {
 				case strings.Contains(name, ":iam::cloudfront:"):
-					say(Wide, "it allows %s: a distribution of CloudFront, which can publish what it gets", name)
+					say(Wide,
+						"it allows %s: a distribution of CloudFront, which can publish what it gets", name)
 				case strings.Contains(name, ":federated-user/"):
-					say(Wide, "it allows %s, a federated user, which an exchange does not need", name)
+					say(Wide,
+						"it allows %s, a federated user, which an exchange does not need", name)
 				}
 			}
 		case "Service":
@@ -203,7 +213,8 @@ func (l Lint) checkPrincipal(s Statement, say func(Level, string, ...any)) {
 func (l Lint) checkService(s Statement, names string, say func(Level, string, ...any)) {
 	switch {
 	case !s.Condition.bounded():
-		say(Wide, "it allows the service %s whoever it acts for: neither aws:SourceAccount nor aws:SourceArn says whose resources these are", names)
+		say(Wide,
+			"it allows the service %s whoever it acts for: neither aws:SourceAccount nor aws:SourceArn says whose resources these are", names)
 	case l.overlapsFolders(s):
 		say(Wide, "it lets the service %s into the folders of the exchange", names)
 	default:
@@ -213,7 +224,8 @@ func (l Lint) checkService(s Statement, names string, say func(Level, string, ..
 
 // principalForm is what S3 takes for an account, a user, a role or a session of one.
 // Source: IAM User Guide, "AWS JSON policy elements: Principal".
-var principalForm = regexp.MustCompile(`^(\d{12}|arn:aws[a-z-]*:(iam::(\d{12}:(root|(user|role)/.+)|cloudfront:user/.+)|sts::\d{12}:(assumed-role|federated-user)/.+))$`)
+var principalForm = regexp.MustCompile(
+	`^(\d{12}|arn:aws[a-z-]*:(iam::(\d{12}:(root|(user|role)/.+)|cloudfront:user/.+)|sts::\d{12}:(assumed-role|federated-user)/.+))$`)
 
 // serviceForm is what S3 takes for a service: s3.amazonaws.com, or of a region or partition.
 // Source: as above, "AWS service principals".
@@ -233,7 +245,8 @@ func (l Lint) checkNames(p *Principal, wrong func(string)) {
 		case deleted.MatchString(name):
 			wrong(name + " is a user or role that was deleted")
 		case strings.ContainsAny(name, "*?"):
-			wrong(fmt.Sprintf("the principal %q has a wildcard, which S3 takes only as \"*\" alone", name))
+			wrong(fmt.Sprintf("the principal %q has a wildcard, which S3 takes only as \"*\" alone",
+				name))
 		case !l.Elsewhere && !principalForm.MatchString(name):
 			wrong(fmt.Sprintf("the principal %q is no account, user or role", name))
 		}

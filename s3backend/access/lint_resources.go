@@ -13,7 +13,8 @@ func beginning(pattern string) (text string, open bool) {
 	for i := 0; i < len(pattern); i++ {
 		rest := pattern[i:]
 		switch {
-		case strings.HasPrefix(rest, "${") && len(rest) > 3 && rest[3] == '}' && strings.IndexByte("*?$", rest[2]) >= 0:
+		case strings.HasPrefix(rest, "${") && len(rest) > 3 && rest[3] == '}' &&
+			strings.IndexByte("*?$", rest[2]) >= 0:
 			b.WriteByte(rest[2])
 			i += 3
 		case rest[0] == '*' || rest[0] == '?' || strings.HasPrefix(rest, "${"):
@@ -47,7 +48,8 @@ func (l Lint) checkFit(s Statement, wrong func(string)) {
 	for _, action := range s.Action {
 		switch forBucket, forObjects := fits(action); {
 		case forBucket && !forObjects && !hasBucket:
-			wrong(fmt.Sprintf("%s is about the bucket, and none of the resources is the bucket", action))
+			wrong(fmt.Sprintf("%s is about the bucket, and none of the resources is the bucket",
+				action))
 		case forObjects && !forBucket && !hasObjects:
 			wrong(fmt.Sprintf("%s is about objects, and none of the resources is objects", action))
 		}
@@ -68,7 +70,8 @@ func fits(pattern string) (bucket, objects bool) {
 		actions         Strings
 		bucket, objects bool
 	}{
-		{neededOnBucket, true, false}, {readsBucket, true, false}, {neededOnObjects, false, true}, {readsObjects, false, true},
+		{neededOnBucket, true, false}, {readsBucket, true, false}, {neededOnObjects,
+			false, true}, {readsObjects, false, true},
 	} {
 		for _, a := range of.actions {
 			if matchesPattern(pattern, a, true) {
@@ -112,13 +115,15 @@ func (l Lint) checkResources(s Statement, onObjects bool, say func(Level, string
 		}
 	}
 	if len(beyond) > 0 {
-		say(Wide, "it reaches beyond the folders %s (%s)", strings.Join(slashed(l.Folders), " and "), strings.Join(beyond, ", "))
+		say(Wide, "it reaches beyond the folders %s (%s)",
+			strings.Join(slashed(l.Folders), " and "), strings.Join(beyond, ", "))
 	}
 }
 
 // within reports whether all that begins with a text is in one of the folders.
 func (l Lint) within(text string) bool {
-	return slices.ContainsFunc(l.Folders, func(f string) bool { return strings.HasPrefix(text, l.arn("")+"/"+f+"/") })
+	return slices.ContainsFunc(l.Folders,
+		func(f string) bool { return strings.HasPrefix(text, l.arn("")+"/"+f+"/") })
 }
 
 // overlapsFolders reports whether a statement may reach into one of the folders.

@@ -26,12 +26,14 @@ func TestACLsThatAConditionLeavesAreTold(t *testing.T) {
 	} {
 		d := parse(t, `{"Version": "2012-10-17", "Statement": {"Sid": "Puts", "Effect": "Allow", "Principal": {"AWS": "444455556666"},
 			"Action": ["s3:PutObject", "s3:PutObjectAcl"], "Resource": "arn:aws:s3:::b/Delivery/*", "Condition": `+tt.condition+`}}`)
-		l := Lint{Document: d, Bucket: "b", Folders: []string{"Submissions", "Delivery"}, Ownership: Writer}
+		l := Lint{Document: d, Bucket: "b",
+			Folders: []string{"Submissions", "Delivery"}, Ownership: Writer}
 		got := slices.ContainsFunc(l.Remarks(), func(r Remark) bool {
 			return strings.Contains(r.Text, "give objects to others")
 		})
 		if got != tt.want {
-			t.Errorf("%s: told that the client can give objects to others: %t, want %t\n%v", tt.condition, got, tt.want, l.Remarks())
+			t.Errorf("%s: told that the client can give objects to others: %t, want %t\n%v",
+				tt.condition, got, tt.want, l.Remarks())
 		}
 	}
 }
@@ -42,7 +44,8 @@ func TestADistributionIsTooWide(t *testing.T) {
 	d := parse(t, `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": ["444455556666", "`+identity+`"]},
 		"Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Delivery/*"}}`)
 	l := Lint{Document: d, Bucket: "b", Folders: []string{"Submissions", "Delivery"}}
-	if !slices.ContainsFunc(l.Remarks(), func(r Remark) bool { return r.Level == Wide && strings.Contains(r.Text, identity) }) {
+	if !slices.ContainsFunc(l.Remarks(),
+		func(r Remark) bool { return r.Level == Wide && strings.Contains(r.Text, identity) }) {
 		t.Errorf("nothing is told of %q: %v", identity, l.Remarks())
 	}
 }
@@ -50,7 +53,8 @@ func TestADistributionIsTooWide(t *testing.T) {
 // TestWhatS3RefusesIsWrong: S3 would not take these policies.
 func TestWhatS3RefusesIsWrong(t *testing.T) {
 	statement := func(principal string) string {
-		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": ` + principal + `, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Delivery/*"}}`
+		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": ` +
+			principal + `, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Delivery/*"}}`
 	}
 	for _, tt := range []struct{ name, policy, says string }{
 		{"no principal", statement(`{}`), "names nobody"},
@@ -59,8 +63,11 @@ func TestWhatS3RefusesIsWrong(t *testing.T) {
 		{"a resource of many wildcards", strings.Replace(statement(`"*"`), "Delivery/*", strings.Repeat("*a", 100_000), 1), "20 KiB"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := Lint{Document: parse(t, tt.policy), Bucket: "b", Folders: []string{"Submissions", "Delivery"}}
-			if !slices.ContainsFunc(l.Remarks(), func(r Remark) bool { return r.Level == Wrong && strings.Contains(r.Text, tt.says) }) {
+			l := Lint{Document: parse(t, tt.policy), Bucket: "b",
+				Folders: []string{"Submissions", "Delivery"}}
+			if !slices.ContainsFunc(l.Remarks(), func(r Remark) bool {
+				return r.Level == Wrong && strings.Contains(r.Text, tt.says)
+			}) {
 				t.Errorf("nothing is told of %q: %.500v", tt.says, l.Remarks())
 			}
 		})

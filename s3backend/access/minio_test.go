@@ -40,7 +40,8 @@ func TestMinIOGetsNoPolicy(t *testing.T) {
 			}
 		}))
 		defer srv.Close()
-		c, err := s3backend.Connect(t.Context(), s3backend.Config{Bucket: "team", Region: "us-east-1", Endpoint: srv.URL, Attempts: 1})
+		c, err := s3backend.Connect(t.Context(),
+			s3backend.Config{Bucket: "team", Region: "us-east-1", Endpoint: srv.URL, Attempts: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,10 +57,12 @@ func TestMinIOGetsNoPolicy(t *testing.T) {
 		}
 		said := false
 		for _, s := range plan.Steps {
-			said = said || s.What == stepPolicy && s.State == Left && strings.Contains(s.Detail, "its administrator lets the client in")
+			said = said || s.What == stepPolicy && s.State == Left &&
+				strings.Contains(s.Detail, "its administrator lets the client in")
 		}
 		if !said {
-			t.Errorf("exists %v: the plan does not say how the client is let in: %+v", exists, plan.Steps)
+			t.Errorf("exists %v: the plan does not say how the client is let in: %+v",
+				exists, plan.Steps)
 		}
 		if err := plan.Apply(t.Context(), c, func(Step) {}); err != nil {
 			t.Errorf("exists %v: %v", exists, err)

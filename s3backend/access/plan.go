@@ -20,7 +20,8 @@ type Setup struct {
 	KMSKey     string // full ARN of the key for the default encryption; "" for S3's own
 	Versioning bool
 
-	// VersionsSaid: Versions is the owner's choice; else a client has that permission if it does now.
+	// VersionsSaid: Versions is the owner's choice; else a client has that permission if it does
+	// now.
 	VersionsSaid bool
 	UntilSaid    bool // Until is the owner's choice; else a client's access ends when it does now
 	Keep         Keep
@@ -145,7 +146,8 @@ func stricter(asked Ownership, found Bucket) Ownership {
 	return asked
 }
 
-func (p *Plan) step(what string, state StepState, do func(context.Context, *s3backend.Client) error, detail string, args ...any) {
+func (p *Plan) step(what string, state StepState, do func(context.Context, *s3backend.Client) error,
+	detail string, args ...any) {
 	p.Steps = append(p.Steps, Step{what, state, fmt.Sprintf(detail, args...), do})
 }
 
@@ -168,7 +170,8 @@ func (p *Plan) leaveSettings(asked Ownership) {
 	p.step("Block Public Access", Left, nil, why)
 	switch {
 	case !p.Found.Exists:
-		p.step("Object Ownership", Left, nil, "requested when the bucket is made; the server may ignore that")
+		p.step("Object Ownership", Left,
+			nil, "requested when the bucket is made; the server may ignore that")
 	case asked != "":
 		p.step("Object Ownership", Left, nil, why+"; the policy demands the ACL")
 	default:
@@ -183,12 +186,14 @@ func (p *Plan) leaveSettings(asked Ownership) {
 
 func (p *Plan) planPublicAccess() {
 	const what = "Block Public Access"
-	if b := p.Found.Public; b != nil && isTrue(b.BlockPublicAcls) && isTrue(b.BlockPublicPolicy) && isTrue(b.IgnorePublicAcls) && isTrue(b.RestrictPublicBuckets) {
+	if b := p.Found.Public; b != nil && isTrue(b.BlockPublicAcls) && isTrue(b.BlockPublicPolicy) &&
+		isTrue(b.IgnorePublicAcls) && isTrue(b.RestrictPublicBuckets) {
 		p.step(what, Done, nil, "all four blocks")
 		return
 	}
 	if public := p.Found.Policy.public(); len(public) > 0 {
-		p.step(what, Left, nil, "not done, because a statement of somebody else is public (%s): remove it, and run this again", strings.Join(public, ", "))
+		p.step(what, Left, nil,
+			"not done, because a statement of somebody else is public (%s): remove it, and run this again", strings.Join(public, ", "))
 		return
 	}
 	p.step(what, Change, blockPublicAccess, "all four blocks")
@@ -198,7 +203,8 @@ func (p *Plan) planPublicAccess() {
 func (p *Plan) staysPublic() bool { return len(p.Policy.public()) > 0 }
 
 // ErrPublic says that S3 would refuse the policy.
-var ErrPublic = errors.New("S3 takes no public policy while Block Public Access is on; remove the public statement first")
+var ErrPublic = errors.New(
+	"S3 takes no public policy while Block Public Access is on; remove the public statement first")
 
 // public are the statements that let everybody in.
 func (d *Document) public() (names []string) {
@@ -225,7 +231,8 @@ func (p *Plan) planOwnership(asked Ownership) {
 	own, found := p.Setup.Ownership, p.Found.Ownership
 	switch {
 	case p.Found.Exists && found == own && asked != "" && asked != own:
-		p.step(what, Done, nil, "%s; it is stricter than %s, so it stays", ownershipWords[own], asked)
+		p.step(what, Done, nil, "%s; it is stricter than %s, so it stays",
+			ownershipWords[own], asked)
 	case p.Found.Exists && found == own:
 		p.step(what, Done, nil, "%s", ownershipWords[own])
 	case p.Found.Exists:
@@ -249,7 +256,8 @@ func (p *Plan) planVersioning() {
 // planPayer says who pays, where it is not the owner: the setting stays as it is.
 func (p *Plan) planPayer() {
 	if p.Found.RequesterPays {
-		p.step("Requester Pays", Done, nil, "on: the client pays for its requests, as its line says")
+		p.step("Requester Pays", Done, nil,
+			"on: the client pays for its requests, as its line says")
 	}
 }
 
@@ -264,7 +272,8 @@ func (p *Plan) planFolders() {
 }
 
 // ErrPolicyTooLarge says that S3 would refuse the policy.
-var ErrPolicyTooLarge = errors.New("the bucket's policy would be larger than the 20 KiB that S3 takes")
+var ErrPolicyTooLarge = errors.New(
+	"the bucket's policy would be larger than the 20 KiB that S3 takes")
 
 // stepPolicy is what the step is called that lets the client in.
 const stepPolicy = "policy"
@@ -284,7 +293,8 @@ func (p *Plan) planPolicy() error {
 	}
 	detail := fmt.Sprintf("%s for %s", p.Setup.Grant, p.Setup.Client)
 	if p.Setup.Grant == "" {
-		detail = fmt.Sprintf("for %s, as somebody has changed it; --grant would replace that", p.Setup.Client)
+		detail = fmt.Sprintf("for %s, as somebody has changed it; --grant would replace that",
+			p.Setup.Client)
 	}
 	if p.Setup.Versions && p.Setup.Grant != "" && p.Setup.Grant != Dropbox {
 		detail += ", with earlier versions"
@@ -299,7 +309,8 @@ func (p *Plan) planPolicy() error {
 		p.step(stepPolicy, Done, nil, "%s", detail)
 		return nil
 	}
-	if public := p.Policy.public(); len(public) > 0 && p.Found.Public != nil && isTrue(p.Found.Public.BlockPublicPolicy) {
+	if public := p.Policy.public(); len(public) > 0 && p.Found.Public != nil &&
+		isTrue(p.Found.Public.BlockPublicPolicy) {
 		return fmt.Errorf("%w: %s", ErrPublic, strings.Join(public, ", "))
 	}
 	p.step(stepPolicy, Change, putPolicy(p.Found.Policy, p.Policy), "%s", detail)

@@ -76,7 +76,8 @@ func abortsAll(r types.LifecycleRule) (days int32, all bool) {
 	if r.Status != types.ExpirationStatusEnabled || r.AbortIncompleteMultipartUpload == nil {
 		return 0, false
 	}
-	if f := r.Filter; f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil || aws.ToString(f.Prefix) != "") {
+	if f := r.Filter; f != nil && (f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil ||
+		f.ObjectSizeLessThan != nil || aws.ToString(f.Prefix) != "") {
 		return 0, false
 	}
 	//lint:ignore SA1019 rules that were made long ago have it
@@ -106,7 +107,9 @@ func (p *Plan) planEncryption() {
 	case p.Setup.KMSKey == "" && algorithm == types.ServerSideEncryptionAes256:
 		p.step(what, Done, nil, "with keys of S3 (SSE-S3)")
 	case p.Setup.KMSKey == "" && key == "":
-		p.step(what, Done, nil, "%s with the key aws/s3, which no other account can use: choose another with --kms", algorithm)
+		p.step(what, Done, nil,
+			"%s with the key aws/s3, which no other account can use: choose another with --kms",
+			algorithm)
 	case p.Setup.KMSKey == "":
 		p.step(what, Done, nil, "%s with the key %s", algorithm, key)
 		p.needKey(key)
@@ -121,7 +124,8 @@ func (p *Plan) planEncryption() {
 			algorithm = types.ServerSideEncryptionAwsKms
 		}
 		p.encryption = encryptionRule(now, algorithm, p.Setup.KMSKey)
-		p.step(what, Change, putEncryption(p.encryption), "%s with the key %s%s", algorithm, p.Setup.KMSKey, was)
+		p.step(what, Change, putEncryption(p.encryption), "%s with the key %s%s",
+			algorithm, p.Setup.KMSKey, was)
 		p.needKey(p.Setup.KMSKey)
 	}
 }
@@ -137,8 +141,10 @@ func orWord(s, word string) string {
 
 // encryptionRule is now with another algorithm and key. A bucket key saves a
 // request to KMS for each object; the double encryption has none.
-func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSideEncryption, key string) types.ServerSideEncryptionRule {
-	now.ApplyServerSideEncryptionByDefault = &types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm}
+func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSideEncryption,
+	key string) types.ServerSideEncryptionRule {
+	now.ApplyServerSideEncryptionByDefault =
+		&types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm}
 	if key != "" {
 		now.ApplyServerSideEncryptionByDefault.KMSMasterKeyID = &key
 		now.BucketKeyEnabled = aws.Bool(algorithm == types.ServerSideEncryptionAwsKms)
@@ -148,9 +154,11 @@ func encryptionRule(now types.ServerSideEncryptionRule, algorithm types.ServerSi
 
 func (p *Plan) needKey(key string) {
 	if !strings.HasPrefix(key, "arn:") {
-		p.step("key's name", byHand, nil, "%s is not a full ARN, and means another key in the client's account: set it again by its full ARN, with --kms", key)
+		p.step("key's name", byHand, nil,
+			"%s is not a full ARN, and means another key in the client's account: set it again by its full ARN, with --kms", key)
 	}
-	p.step("key policy", byHand, nil, "add the statement below to the policy of the key; the client's users need the same by IAM")
+	p.step("key policy", byHand, nil,
+		"add the statement below to the policy of the key; the client's users need the same by IAM")
 }
 
 // keyActions are what putting and reading takes where a KMS key encrypts; parts take both.
@@ -163,7 +171,8 @@ func (s Setup) keyStatement(region string) Statement {
 	return Statement{
 		Sid: s.sid("UsesKey"), Effect: Allow, Principal: AWS(s.Client),
 		Action: keyActions, Resource: Strings{"*"},
-		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region + "." + s3backend.Domain(region)}}}.endingAt(s.Until),
+		Condition: Condition{"StringEquals": {"kms:ViaService": {"s3." + region +
+			"." + s3backend.Domain(region)}}}.endingAt(s.Until),
 	}
 }
 

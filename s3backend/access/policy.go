@@ -101,7 +101,8 @@ func membersOf(data []byte) ([]member, error) {
 func (d Document) MarshalJSON() ([]byte, error) {
 	members := d.members
 	if members == nil {
-		members = []member{{name: "Version", value: json.RawMessage(`"` + policyVersion + `"`)}, {name: "Statement"}}
+		members = []member{{name: "Version", value: json.RawMessage(`"` + policyVersion + `"`)},
+			{name: "Statement"}}
 	}
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -177,7 +178,8 @@ func (d Document) With(t Terms) Document {
 	out := Document{members: d.members}
 	take := func(i int) { want = slices.Delete(want, i, i+1) }
 	for _, s := range d.Statement {
-		i := slices.IndexFunc(want, func(w Statement) bool { return w.Sid == s.Sid || w.sameEffect(s) })
+		i := slices.IndexFunc(want,
+			func(w Statement) bool { return w.Sid == s.Sid || w.sameEffect(s) })
 		switch {
 		case t.Grant != "" && t.formerMustGrantOwner().Equal(s):
 			s = t.mustGrantOwner()

@@ -54,10 +54,12 @@ func TestDocumentKeepsWhatItReads(t *testing.T) {
 	if got := s.Condition["Bool"]["aws:SecureTransport"]; !reflect.DeepEqual(got, Strings{"true"}) {
 		t.Errorf("the condition reads %q, want true", got)
 	}
-	if got := s.Condition["NumericLessThan"]["s3:max-keys"]; !reflect.DeepEqual(got, Strings{"10"}) {
+	if got := s.Condition["NumericLessThan"]["s3:max-keys"]; !reflect.DeepEqual(got,
+		Strings{"10"}) {
 		t.Errorf("the condition reads %q, want 10", got)
 	}
-	if s.Principal.everyone() || !reflect.DeepEqual(s.Principal.By["CanonicalUser"], Strings{"a", "b"}) {
+	if s.Principal.everyone() ||
+		!reflect.DeepEqual(s.Principal.By["CanonicalUser"], Strings{"a", "b"}) {
 		t.Errorf("the principal reads %+v", s.Principal)
 	}
 }
@@ -132,19 +134,23 @@ func TestWithSaysNothingTwice(t *testing.T) {
 }
 
 func TestEqualKnowsWhatS3Rewrites(t *testing.T) {
-	a := parse(t, `{"Statement": [{"Effect": "Allow", "Principal": {"AWS": ["444455556666"]}, "Action": ["s3:getobject", "s3:PutObject"], "Resource": ["x"]}]}`)
-	b := parse(t, `{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "x"}]}`)
+	a := parse(t,
+		`{"Statement": [{"Effect": "Allow", "Principal": {"AWS": ["444455556666"]}, "Action": ["s3:getobject", "s3:PutObject"], "Resource": ["x"]}]}`)
+	b := parse(t,
+		`{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "x"}]}`)
 	if !a.Equal(b) {
 		t.Errorf("%s\nis not\n%s", a, b)
 	}
 }
 
 func TestSidsAreLettersAndDigits(t *testing.T) {
-	for _, client := range []string{team.Client, "arn:aws:iam::444455556666:role/a/b", "arn:aws:iam:::user/444455556666"} {
+	for _, client := range []string{team.Client, "arn:aws:iam::444455556666:role/a/b",
+		"arn:aws:iam:::user/444455556666"} {
 		terms := team
 		terms.Client, terms.Grant, terms.Ownership = client, Full, Writer
 		seen := map[string]bool{}
-		all := append(terms.allStatements(), missingStatement("b", client, []string{GetObject}, nil), missingStatement("b", client, []string{PutObject}, nil))
+		all := append(terms.allStatements(), missingStatement("b", client, []string{GetObject},
+			nil), missingStatement("b", client, []string{PutObject}, nil))
 		for _, s := range all {
 			for _, r := range s.Sid {
 				if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
@@ -161,7 +167,8 @@ func TestSidsAreLettersAndDigits(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	got := missingStatement("team-exchange", "arn:aws:iam::444455556666:root", []string{PutObject, ListBucket}, []string{"Delivery/", "odd*name"})
+	got := missingStatement("team-exchange", "arn:aws:iam::444455556666:root",
+		[]string{PutObject, ListBucket}, []string{"Delivery/", "odd*name"})
 	same(t, mustJSON(t, got), []byte(`{"Sid": "`+got.Sid+`", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"},
 		"Action": ["s3:ListBucket", "s3:PutObject"],
 		"Resource": ["arn:aws:s3:::team-exchange", "arn:aws:s3:::team-exchange/Delivery/*", "arn:aws:s3:::team-exchange/odd${*}name/*"]}`))

@@ -31,7 +31,8 @@ func ClientPrincipal(name, region string, elsewhere bool) (string, error) {
 		return "", fmt.Errorf("%q has a wildcard, which S3 takes in no principal", name)
 	case !isAccountID(f[4]):
 		return "", fmt.Errorf("%q has no account id in it", name)
-	case f[2] == "iam" && (kind == "root" || kind == "user" || kind == "role"), f[2] == "sts" && kind == "assumed-role":
+	case f[2] == "iam" && (kind == "root" || kind == "user" || kind == "role"),
+		f[2] == "sts" && kind == "assumed-role":
 		return name, nil
 	}
 	return "", fmt.Errorf("%q is no account, user or role", name)
@@ -100,7 +101,8 @@ func CheckKey(arn, region string) error {
 	f := strings.SplitN(arn, ":", 6)
 	switch {
 	case len(f) != 6 || f[0] != "arn" || f[2] != "kms" || !strings.HasPrefix(f[5], "key/"):
-		return fmt.Errorf("%q is not the full ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID): in the client's account anything else means another key", arn)
+		return fmt.Errorf(
+			"%q is not the full ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID): in the client's account anything else means another key", arn)
 	case region != "" && f[3] != region:
 		return fmt.Errorf("the key is in the region %s, and the bucket in %s", f[3], region)
 	}

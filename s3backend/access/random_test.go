@@ -23,29 +23,37 @@ func randomPolicy(r *rand.Rand) map[string]any {
 		}
 		return list
 	}
-	actions := func() any { return some("s3:GetObject", "s3:*", "s3:Put*", "s3:getobject", "s3:ListBucket", "*") }
+	actions := func() any {
+		return some("s3:GetObject", "s3:*", "s3:Put*", "s3:getobject", "s3:ListBucket", "*")
+	}
 	resources := func() any {
-		return some("arn:aws:s3:::b", "arn:aws:s3:::b/*", "arn:aws:s3:::b/Delivery/*", "*", "arn:aws:s3:::b/${aws:username}/<&>")
+		return some("arn:aws:s3:::b", "arn:aws:s3:::b/*", "arn:aws:s3:::b/Delivery/*",
+			"*", "arn:aws:s3:::b/${aws:username}/<&>")
 	}
 	names := func() any {
-		return some("444455556666", "arn:aws:iam::444455556666:root", "arn:aws:iam::777788889999:role/x", "AIDAEXAMPLE", "*")
+		return some("444455556666", "arn:aws:iam::444455556666:root",
+			"arn:aws:iam::777788889999:role/x", "AIDAEXAMPLE", "*")
 	}
 	statement := func(i int) any {
 		s := map[string]any{"Effect": one("Allow", "Deny")}
 		if r.IntN(3) > 0 {
-			s["Sid"] = one(fmt.Sprint("Sid", i), fmt.Sprint("S3shareOther", i), fmt.Sprint("with spaces ", i))
+			s["Sid"] = one(fmt.Sprint("Sid", i), fmt.Sprint("S3shareOther", i),
+				fmt.Sprint("with spaces ", i))
 		}
 		principal := one("Principal", "NotPrincipal")
 		if r.IntN(4) == 0 {
 			s[principal] = "*"
 		} else {
-			s[principal] = map[string]any{one("AWS", "Service", "Federated", "CanonicalUser"): names()}
+			s[principal] = map[string]any{one("AWS", "Service",
+				"Federated", "CanonicalUser"): names()}
 		}
 		s[one("Action", "NotAction")] = actions()
 		s[one("Resource", "NotResource")] = resources()
 		if r.IntN(2) == 0 {
-			s["Condition"] = map[string]any{one("StringEquals", "Bool", "ForAnyValue:StringLike", "IpAddress", "NumericLessThan"): map[string]any{
-				one("aws:SecureTransport", "aws:SourceIp", "s3:prefix", "s3:x-amz-acl"): []any{some("a", "true"), true, json.Number("1.50"), "x"}[r.IntN(4)],
+			s["Condition"] = map[string]any{one("StringEquals", "Bool", "ForAnyValue:StringLike",
+				"IpAddress", "NumericLessThan"): map[string]any{
+				one("aws:SecureTransport", "aws:SourceIp", "s3:prefix",
+					"s3:x-amz-acl"): []any{some("a", "true"), true, json.Number("1.50"), "x"}[r.IntN(4)],
 			}}
 		}
 		if r.IntN(5) == 0 {
@@ -73,7 +81,8 @@ func randomPolicy(r *rand.Rand) map[string]any {
 // random policies: each statement of others is there afterwards, in its order and
 // with every member, and what is to be is what there is.
 func TestForeignStatementsStay(t *testing.T) {
-	clients := []string{"arn:aws:iam::444455556666:root", "arn:aws:iam::777788889999:role/x", "arn:aws:iam:::user/c"}
+	clients := []string{"arn:aws:iam::444455556666:root",
+		"arn:aws:iam::777788889999:role/x", "arn:aws:iam:::user/c"}
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		text, err := unescaped(randomPolicy(r))
@@ -85,8 +94,10 @@ func TestForeignStatementsStay(t *testing.T) {
 		var terms Terms
 		for range 1 + r.IntN(4) {
 			terms = Terms{
-				Bucket: "b", Client: clients[r.IntN(len(clients))], Shared: "Submissions", Delivered: "Delivery",
-				Grant: Grants()[r.IntN(4)], Ownership: []Ownership{"", Enforced, Preferred, Writer}[r.IntN(4)], Elsewhere: r.IntN(4) == 0, Versions: r.IntN(2) == 0,
+				Bucket: "b", Client: clients[r.IntN(len(clients))],
+				Shared: "Submissions", Delivered: "Delivery",
+				Grant: Grants()[r.IntN(4)], Ownership: []Ownership{"", Enforced, Preferred,
+					Writer}[r.IntN(4)], Elsewhere: r.IntN(4) == 0, Versions: r.IntN(2) == 0,
 			}
 			doc = parse(t, string(doc.With(terms).Bytes())) // S3 has it meanwhile
 		}

@@ -44,9 +44,11 @@ func checkRegionalName(bucket string, found Bucket) error {
 	case !ok || found.Exists || found.Endpoint != "":
 		return nil
 	case n.account != found.Owner && s3backend.IsAccountID(found.Owner):
-		return fmt.Errorf("%w: it ends in the account %s, and these credentials are of %s", ErrAnothersName, n.account, found.Owner)
+		return fmt.Errorf("%w: it ends in the account %s, and these credentials are of %s",
+			ErrAnothersName, n.account, found.Owner)
 	case n.region != found.Region:
-		return fmt.Errorf("%w: it ends in the region %s, and the bucket would be in %s", ErrAnothersName, n.region, found.Region)
+		return fmt.Errorf("%w: it ends in the region %s, and the bucket would be in %s",
+			ErrAnothersName, n.region, found.Region)
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ func TestRegionalNames(t *testing.T) {
 		}
 		found := tt.found
 		found.Region, found.Owner = tt.region, account
-		p, err := MakePlan(Setup{Terms: Terms{Bucket: tt.bucket, Client: "arn:aws:iam::999988887777:root", Shared: "In", Delivered: "Out"}}, found)
+		p, err := MakePlan(Setup{Terms: Terms{Bucket: tt.bucket,
+			Client: "arn:aws:iam::999988887777:root", Shared: "In", Delivered: "Out"}}, found)
 		if errors.Is(err, ErrAnothersName) != tt.refused || !tt.refused && err != nil {
 			t.Errorf("%s in %s: %v, want a refusal: %v", tt.bucket, tt.region, err, tt.refused)
 		}
@@ -45,9 +46,11 @@ func TestRegionalNames(t *testing.T) {
 		if err != nil || err2 != nil {
 			t.Fatal(err, err2)
 		}
-		for name, text := range map[string]string{"Terraform": terraform, "CloudFormation": template} {
+		for name, text := range map[string]string{"Terraform": terraform,
+			"CloudFormation": template} {
 			if got := strings.Contains(text, "account-regional"); got != (tt.nameRegion != "") {
-				t.Errorf("%s: says %s that it is of the account's namespace: %v", tt.bucket, name, got)
+				t.Errorf("%s: says %s that it is of the account's namespace: %v",
+					tt.bucket, name, got)
 			}
 		}
 	}

@@ -18,7 +18,8 @@ import (
 func ofClient(s Statement, client string) bool {
 	m := mark(client)
 	whole := m == principalAccount(client)
-	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete, sidNeedACL, sidMissing, sidListVersions, sidGetVersions} {
+	for _, what := range []string{sidList, sidGet, sidDeliver, sidACL, sidDelete,
+		sidNeedACL, sidMissing, sidListVersions, sidGetVersions} {
 		if rest, ours := strings.CutPrefix(s.Sid, sidPrefix+what+m); ours && m != "" {
 			return rest == "" || whole || what == sidMissing
 		}
@@ -35,9 +36,11 @@ func (d Document) without(client string) (after Document, left []string) {
 		if s.Effect != Allow || ofClient(s, client) {
 			continue
 		}
-		if s.about(client) || s.Principal != nil && slices.ContainsFunc(s.Principal.By["AWS"], func(n string) bool {
-			return account != "" && client == accountIn(partitionOfARN(client), account) && principalAccount(n) == account
-		}) {
+		if s.about(client) ||
+			s.Principal != nil && slices.ContainsFunc(s.Principal.By["AWS"], func(n string) bool {
+				return account != "" && client == accountIn(partitionOfARN(client), account) &&
+					principalAccount(n) == account
+			}) {
 			left = append(left, d.name(i))
 		}
 	}
@@ -65,9 +68,11 @@ func PlanRemoval(want Setup, found Bucket) (p *Plan, left []string) {
 	case n == 0:
 		p.step(what, Done, nil, "it has no statement of s3share for %s", want.Client)
 	case len(p.Policy.Statement) == 0:
-		p.step(what, Change, deletePolicy(found.Policy), "remove it: every statement in it is for %s", want.Client)
+		p.step(what, Change, deletePolicy(found.Policy),
+			"remove it: every statement in it is for %s", want.Client)
 	default:
-		p.step(what, Change, putPolicy(found.Policy, p.Policy), "remove %s for %s", plural(n, "statement", "statements"), want.Client)
+		p.step(what, Change, putPolicy(found.Policy, p.Policy), "remove %s for %s",
+			plural(n, "statement", "statements"), want.Client)
 	}
 	return p, left
 }
@@ -78,14 +83,17 @@ func (p *Plan) Staying() (all []string) {
 	case p.Setup.Elsewhere:
 		all = append(all, "the objects that it has put")
 	case p.Found.Ownership == Writer:
-		all = append(all, "the objects that it has put, which belong to it, so that S3 still lets it read them")
+		all = append(all,
+			"the objects that it has put, which belong to it, so that S3 still lets it read them")
 	default:
 		all = append(all, "the objects that it has put, which belong to the bucket's owner")
 	}
 	all = append(all, "what it has downloaded")
 	if len(p.Found.Encryption) > 0 {
-		if d := p.Found.Encryption[0].ApplyServerSideEncryptionByDefault; d != nil && d.KMSMasterKeyID != nil {
-			all = append(all, "its statement in the policy of the key "+*d.KMSMasterKeyID+", which you remove at KMS")
+		if d := p.Found.Encryption[0].ApplyServerSideEncryptionByDefault; d != nil &&
+			d.KMSMasterKeyID != nil {
+			all = append(all, "its statement in the policy of the key "+*d.KMSMasterKeyID+
+				", which you remove at KMS")
 		}
 	}
 	return all
@@ -101,12 +109,14 @@ func deletePolicy(was *Document) act {
 		if now == nil || !bytes.Equal(now.Bytes(), was.Bytes()) {
 			return ErrChanged
 		}
-		_, err = c.API().DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(c.Bucket())}, retryConflicts)
+		_, err = c.API().DeleteBucketPolicy(ctx,
+			&s3.DeleteBucketPolicyInput{Bucket: aws.String(c.Bucket())}, retryConflicts)
 		return s3backend.Wrap(ctx, "DeleteBucketPolicy", "", err)
 	}
 }
 
 // StillIn is the error for a client that statements of others may let in.
 func StillIn(client string, left []string) error {
-	return fmt.Errorf("%s may still get in by statements that s3share did not write: %s", client, strings.Join(left, ", "))
+	return fmt.Errorf("%s may still get in by statements that s3share did not write: %s",
+		client, strings.Join(left, ", "))
 }

@@ -23,7 +23,8 @@ func (p *Plan) Write(w io.Writer) error {
 		return err
 	}
 	if p.needsKey() {
-		fmt.Fprintf(w, "\nThe policy of the key needs this statement:\n%s\n", indent(p.keyStatement().String()))
+		fmt.Fprintf(w, "\nThe policy of the key needs this statement:\n%s\n",
+			indent(p.keyStatement().String()))
 	}
 	return nil
 }
@@ -50,8 +51,10 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		Remarks  []Remark   `json:"findings"`
 		Join     string     `json:"join"`
 	}{
-		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner, p.Setup.Client, p.Setup.Grant, "",
-		p.Steps, nil, nil, p.Deletes, append([]string{}, p.Wider...), p.Remarks(), p.Invitation().String(),
+		p.Setup.Bucket, p.Found.Region, p.Found.Endpoint, p.Found.Owner,
+		p.Setup.Client, p.Setup.Grant, "",
+		p.Steps, nil, nil, p.Deletes, append([]string{},
+			p.Wider...), p.Remarks(), p.Invitation().String(),
 	}
 	if !p.Setup.Until.IsZero() {
 		out.Until = policyTime(p.Setup.Until)

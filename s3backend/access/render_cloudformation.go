@@ -28,10 +28,12 @@ func (p *Plan) CloudFormation() (string, error) {
 		bucket["BucketNamespace"] = types.BucketNamespaceAccountRegional
 	}
 	if p.staysPublic() {
-		notes = append(notes, "The policy has a public statement, so Block Public Access is left out.")
+		notes = append(notes,
+			"The policy has a public statement, so Block Public Access is left out.")
 	} else {
 		bucket["PublicAccessBlockConfiguration"] = object{
-			"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true,
+			"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true,
+			"RestrictPublicBuckets": true,
 		}
 	}
 	if e := encryptionProperty(p.encryption); e != nil {
@@ -44,7 +46,8 @@ func (p *Plan) CloudFormation() (string, error) {
 		}
 		bucket["LifecycleConfiguration"] = object{"Rules": rules}
 	} else {
-		notes = append(notes, "The bucket has lifecycle rules of others, which are left out here. One has to end incomplete uploads after seven days."+p.keepNote())
+		notes = append(notes,
+			"The bucket has lifecycle rules of others, which are left out here. One has to end incomplete uploads after seven days."+p.keepNote())
 	}
 	if p.Setup.Versioning || p.Found.Versioning == types.BucketVersioningStatusEnabled {
 		bucket["VersioningConfiguration"] = object{"Status": "Enabled"}
@@ -59,13 +62,17 @@ func (p *Plan) CloudFormation() (string, error) {
 	enc.SetIndent("", "  ")
 	err := enc.Encode(object{
 		"AWSTemplateFormatVersion": "2010-09-09",
-		"Description":              "The exchange " + p.Setup.Bucket + ", as s3share init sets it up.",
-		"Metadata":                 object{"s3share": about},
+		"Description": "The exchange " + p.Setup.Bucket +
+			", as s3share init sets it up.",
+		"Metadata": object{"s3share": about},
 		"Resources": object{
-			"Exchange": object{"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain", "Properties": bucket},
+			"Exchange": object{"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain",
+				"UpdateReplacePolicy": "Retain", "Properties": bucket},
 			"ExchangePolicy": object{
-				"Type": "AWS::S3::BucketPolicy", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain",
-				"Properties": object{"Bucket": object{"Ref": "Exchange"}, "PolicyDocument": p.Policy},
+				"Type": "AWS::S3::BucketPolicy", "DeletionPolicy": "Retain",
+				"UpdateReplacePolicy": "Retain",
+				"Properties": object{"Bucket": object{"Ref": "Exchange"},
+					"PolicyDocument": p.Policy},
 			},
 		},
 	})
@@ -76,13 +83,15 @@ func (p *Plan) CloudFormation() (string, error) {
 // or a resource of Terraform, would remove those of others.
 func (p *Plan) onlyOurRules() bool {
 	_, err := p.Setup.keepDays(p.lifecycle)
-	return len(p.lifecycle) > 0 && err == nil && !slices.ContainsFunc(p.lifecycle, func(r types.LifecycleRule) bool { return !ourRule(r) })
+	return len(p.lifecycle) > 0 && err == nil &&
+		!slices.ContainsFunc(p.lifecycle, func(r types.LifecycleRule) bool { return !ourRule(r) })
 }
 
 // keepNote says what else a rule has to do, after a sentence about what one has to do.
 func (p *Plan) keepNote() string {
 	if days, err := p.Setup.keepDays(p.lifecycle); err == nil && days > 0 {
-		return fmt.Sprintf(" Two have to delete what is below %s/ and %s/ after %s.", p.Setup.Shared, p.Setup.Delivered, plural(int(days), "day", "days"))
+		return fmt.Sprintf(" Two have to delete what is below %s/ and %s/ after %s.",
+			p.Setup.Shared, p.Setup.Delivered, plural(int(days), "day", "days"))
 	}
 	return ""
 }
@@ -91,12 +100,14 @@ func (p *Plan) keepNote() string {
 func ruleProperty(r types.LifecycleRule) object {
 	rule := object{"Id": aws.ToString(r.ID), "Status": r.Status}
 	if u := r.AbortIncompleteMultipartUpload; u != nil {
-		rule["AbortIncompleteMultipartUpload"] = object{"DaysAfterInitiation": aws.ToInt32(u.DaysAfterInitiation)}
+		rule["AbortIncompleteMultipartUpload"] =
+			object{"DaysAfterInitiation": aws.ToInt32(u.DaysAfterInitiation)}
 		return rule
 	}
 	rule["Prefix"] = aws.ToString(r.Filter.Prefix)
 	rule["ExpirationInDays"] = aws.ToInt32(r.Expiration.Days)
-	rule["NoncurrentVersionExpiration"] = object{"NoncurrentDays": aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)}
+	rule["NoncurrentVersionExpiration"] =
+		object{"NoncurrentDays": aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)}
 	return rule
 }
 

@@ -59,7 +59,8 @@ func (p *Plan) Terraform() (string, error) {
 	}
 	lines := []string{"bucket = " + quoted(p.Setup.Bucket)}
 	if RegionOfName(p.Setup.Bucket) != "" { // hashicorp/aws 6.37.0 and later
-		lines = append(lines, "bucket_namespace = "+quoted(string(types.BucketNamespaceAccountRegional)))
+		lines = append(lines,
+			"bucket_namespace = "+quoted(string(types.BucketNamespaceAccountRegional)))
 	}
 	h.resource("aws_s3_bucket", lines...)
 	if p.staysPublic() {
@@ -68,15 +69,18 @@ func (p *Plan) Terraform() (string, error) {
 	} else {
 		h.blockPublicAccess()
 	}
-	h.resource("aws_s3_bucket_ownership_controls", "rule {", "  object_ownership = "+quoted(string(ownershipNames[p.Setup.Ownership])), "}")
+	h.resource("aws_s3_bucket_ownership_controls", "rule {",
+		"  object_ownership = "+quoted(string(ownershipNames[p.Setup.Ownership])), "}")
 	h.encryption(p.encryption)
 	h.lifecycle(p)
 	if p.Setup.Versioning || p.Found.Versioning == types.BucketVersioningStatusEnabled {
-		h.resource("aws_s3_bucket_versioning", "versioning_configuration {", `  status = "Enabled"`, "}")
+		h.resource("aws_s3_bucket_versioning", "versioning_configuration {",
+			`  status = "Enabled"`, "}")
 	}
 	h.line("")
 	h.line(`resource "aws_s3_object" "folder" {`)
-	h.line("  for_each = toset([%s, %s])", quoted(p.Setup.Shared+"/"), quoted(p.Setup.Delivered+"/"))
+	h.line("  for_each = toset([%s, %s])", quoted(p.Setup.Shared+"/"),
+		quoted(p.Setup.Delivered+"/"))
 	h.line("  bucket   = aws_s3_bucket.exchange.id")
 	h.line("  key      = each.value")
 	h.line(`  content  = ""`)
@@ -92,7 +96,8 @@ func (p *Plan) Terraform() (string, error) {
 }
 
 func (h *hcl) blockPublicAccess() {
-	h.resource("aws_s3_bucket_public_access_block", "block_public_acls       = true", "block_public_policy     = true",
+	h.resource("aws_s3_bucket_public_access_block", "block_public_acls       = true",
+		"block_public_policy     = true",
 		"ignore_public_acls      = true", "restrict_public_buckets = true")
 }
 
@@ -105,7 +110,8 @@ func (h *hcl) encryption(r types.ServerSideEncryptionRule) {
 	if isTrue(r.BucketKeyEnabled) {
 		body = append(body, "  bucket_key_enabled = true")
 	}
-	body = append(body, "  apply_server_side_encryption_by_default {", "    sse_algorithm     = "+quoted(string(d.SSEAlgorithm)))
+	body = append(body, "  apply_server_side_encryption_by_default {",
+		"    sse_algorithm     = "+quoted(string(d.SSEAlgorithm)))
 	if key := aws.ToString(d.KMSMasterKeyID); key != "" {
 		body = append(body, "    kms_master_key_id = "+quoted(key))
 	}
@@ -117,7 +123,8 @@ func (h *hcl) encryption(r types.ServerSideEncryptionRule) {
 func (h *hcl) lifecycle(p *Plan) {
 	if !p.onlyOurRules() {
 		h.line("")
-		text := fmt.Sprintf("The bucket has lifecycle rules of others. One of them, or another one, has to end\nincomplete uploads (abort_incomplete_multipart_upload) after %d days.", abortDays)
+		text := fmt.Sprintf(
+			"The bucket has lifecycle rules of others. One of them, or another one, has to end\nincomplete uploads (abort_incomplete_multipart_upload) after %d days.", abortDays)
 		if note := p.keepNote(); note != "" {
 			text += "\n" + strings.TrimSpace(note)
 		}
@@ -126,15 +133,19 @@ func (h *hcl) lifecycle(p *Plan) {
 	}
 	var body []string
 	for _, r := range p.lifecycle {
-		body = append(body, "rule {", "  id     = "+quoted(aws.ToString(r.ID)), `  status = "Enabled"`)
+		body = append(body,
+			"rule {", "  id     = "+quoted(aws.ToString(r.ID)), `  status = "Enabled"`)
 		if u := r.AbortIncompleteMultipartUpload; u != nil {
 			body = append(body, "  filter {}", "  abort_incomplete_multipart_upload {",
-				fmt.Sprintf("    days_after_initiation = %d", aws.ToInt32(u.DaysAfterInitiation)), "  }", "}")
+				fmt.Sprintf("    days_after_initiation = %d",
+					aws.ToInt32(u.DaysAfterInitiation)), "  }", "}")
 			continue
 		}
-		body = append(body, "  filter {", "    prefix = "+quoted(aws.ToString(r.Filter.Prefix)), "  }",
+		body = append(body, "  filter {",
+			"    prefix = "+quoted(aws.ToString(r.Filter.Prefix)), "  }",
 			"  expiration {", fmt.Sprintf("    days = %d", aws.ToInt32(r.Expiration.Days)), "  }",
-			"  noncurrent_version_expiration {", fmt.Sprintf("    noncurrent_days = %d", aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)), "  }", "}")
+			"  noncurrent_version_expiration {", fmt.Sprintf("    noncurrent_days = %d",
+				aws.ToInt32(r.NoncurrentVersionExpiration.NoncurrentDays)), "  }", "}")
 	}
 	h.resource("aws_s3_bucket_lifecycle_configuration", body...)
 }
@@ -147,7 +158,8 @@ func (h *hcl) policy(p *Plan) {
 	}
 	body = append(body, "POLICY")
 	if !p.staysPublic() {
-		body = append(body, "depends_on = [aws_s3_bucket_public_access_block.exchange] # first closed to the public, then opened to the client")
+		body = append(body,
+			"depends_on = [aws_s3_bucket_public_access_block.exchange] # first closed to the public, then opened to the client")
 	}
 	h.resource("aws_s3_bucket_policy", body...)
 }

@@ -67,9 +67,11 @@ func (s Statement) Equal(o Statement) bool {
 
 // sameEffect is Equal but for the Sid.
 func (s Statement) sameEffect(o Statement) bool {
-	return s.Effect == o.Effect && s.Principal.equal(o.Principal) && s.NotPrincipal.equal(o.NotPrincipal) &&
+	return s.Effect == o.Effect && s.Principal.equal(o.Principal) &&
+		s.NotPrincipal.equal(o.NotPrincipal) &&
 		s.Action.equalFold(o.Action) && s.NotAction.equalFold(o.NotAction) &&
-		s.Resource.equal(o.Resource) && s.NotResource.equal(o.NotResource) && s.Condition.equal(o.Condition)
+		s.Resource.equal(o.Resource) && s.NotResource.equal(o.NotResource) &&
+		s.Condition.equal(o.Condition)
 }
 
 func (c Condition) equal(o Condition) bool {
@@ -137,7 +139,8 @@ func accountIn(partition, s string) string {
 // accountOf is the bare id of an account that is named by its root, in any partition, and
 // all else as it is.
 func accountOf(s string) string {
-	if f := strings.Split(s, ":"); len(f) == 6 && f[0] == "arn" && f[2] == "iam" && f[5] == "root" && isAccountID(f[4]) {
+	if f := strings.Split(s, ":"); len(f) == 6 && f[0] == "arn" && f[2] == "iam" &&
+		f[5] == "root" && isAccountID(f[4]) {
 		return f[4]
 	}
 	return s

@@ -54,7 +54,8 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 		if owner, err = s.Client.Ownership().BucketOwner(ctx); err != nil {
 			return r, err
 		}
-	} else if s.who, err = s.Client.Ownership().CanonicalID(ctx); errors.Is(err, s3backend.Denied) || errors.Is(err, s3backend.ErrUnknown) {
+	} else if s.who, err = s.Client.Ownership().CanonicalID(ctx); errors.Is(err,
+		s3backend.Denied) || errors.Is(err, s3backend.ErrUnknown) {
 		r.Nameless = true
 	} else if err != nil {
 		return r, err
@@ -74,7 +75,8 @@ func (s *Survey) Run(ctx context.Context) (Result, error) {
 				}
 				r.Listed++
 				switch {
-				case s.Owner && o.Owner == owner && owner != "", !s.Owner && s.who != "" && o.Owner != s.who:
+				case s.Owner && o.Owner == owner && owner != "",
+					!s.Owner && s.who != "" && o.Owner != s.who:
 					continue
 				case r.Nameless:
 					r.Unsure++
@@ -149,7 +151,8 @@ func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 	case errors.Is(err, s3backend.NotExist):
 		return byACL, nil
 	case errors.Is(err, s3backend.Denied), err == nil && owner != o.Owner:
-		return byACL, &s3backend.Error{Op: string(byACL), Key: o.Key, Kind: s3backend.Stale, Err: errors.New("it belongs to another account by now")}
+		return byACL, &s3backend.Error{Op: string(byACL), Key: o.Key, Kind: s3backend.Stale,
+			Err: errors.New("it belongs to another account by now")}
 	case err != nil:
 		return byACL, err
 	}
@@ -171,7 +174,8 @@ func mend(ctx context.Context, c *s3backend.Client, o s3backend.Object) (Way, er
 
 // MendAll mends objects, many at once, and reports each as it is done. It goes on
 // after one that fails; its error is the context's.
-func MendAll(ctx context.Context, c *s3backend.Client, all []s3backend.Object, done func(s3backend.Object, Way, error)) error {
+func MendAll(ctx context.Context, c *s3backend.Client, all []s3backend.Object,
+	done func(s3backend.Object, Way, error)) error {
 	var g errgroup.Group
 	g.SetLimit(lookers)
 	var mu sync.Mutex // held while done is called

@@ -34,7 +34,8 @@ func ParseUntil(text string) (time.Time, error) {
 	if err == nil {
 		t = t.AddDate(0, 0, 1)
 	} else if t, err = time.Parse(time.RFC3339, text); err != nil {
-		return t, fmt.Errorf("%q is no date; write it like 2027-01-31, or 2027-01-31T18:00:00Z, or never", text)
+		return t, fmt.Errorf(
+			"%q is no date; write it like 2027-01-31, or 2027-01-31T18:00:00Z, or never", text)
 	}
 	if !t.After(time.Now()) {
 		return t, fmt.Errorf("%s %w; say a later date", text, ErrPast)
@@ -88,7 +89,8 @@ func (c Condition) endingAt(t time.Time) Condition {
 func (s Statement) end() (t time.Time, endless Statement) {
 	for key, values := range s.Condition[dateLessThan] {
 		at, ok := time.Time{}, false
-		if strings.EqualFold(key, currentTime) && len(values) == 1 && len(s.Condition[dateLessThan]) == 1 {
+		if strings.EqualFold(key, currentTime) && len(values) == 1 &&
+			len(s.Condition[dateLessThan]) == 1 {
 			at, ok = parsePolicyTime(values[0])
 		}
 		if !ok {
@@ -147,14 +149,16 @@ func (d Document) prolonged(s Statement) string {
 	until, endless := s.end()
 	for _, o := range d.Statement {
 		was, same := o.end()
-		if o.Effect != Allow || was.IsZero() || !same.sameEffect(endless) || !until.IsZero() && !until.After(was) {
+		if o.Effect != Allow || was.IsZero() || !same.sameEffect(endless) ||
+			!until.IsZero() && !until.After(was) {
 			continue
 		}
 		now := untilWords(until)
 		if now == "" {
 			now = "without an end"
 		}
-		return fmt.Sprintf("%s may do what it was granted %s, not only %s", s.Principal.words(), now, untilWords(was))
+		return fmt.Sprintf("%s may do what it was granted %s, not only %s",
+			s.Principal.words(), now, untilWords(was))
 	}
 	return ""
 }

@@ -18,7 +18,8 @@ import (
 func (d Document) wider(after Document, t Terms, owner string) (all []string) {
 	isNew := !d.letsIn(t)
 	for _, s := range after.Statement {
-		if s.Effect != Allow || slices.ContainsFunc(d.Statement, s.sameEffect) || isNew && t.grants(s) {
+		if s.Effect != Allow ||
+			slices.ContainsFunc(d.Statement, s.sameEffect) || isNew && t.grants(s) {
 			continue
 		}
 		if longer := d.prolonged(s); longer != "" {
@@ -62,10 +63,14 @@ func (d Document) more(s Statement, owner string) (all []string) {
 			}
 		}
 		if len(actions) > 0 {
-			all = append(all, fmt.Sprintf("%s may %s on %s", who, strings.Join(actions, ", "), resource))
+			all = append(all,
+				fmt.Sprintf("%s may %s on %s", who, strings.Join(actions, ", "), resource))
 		}
 		if len(freed) > 0 {
-			all = append(all, fmt.Sprintf("%s may %s on %s, also where the condition of the statement %s does not hold", who, strings.Join(freed, ", "), resource, because))
+			all = append(all,
+				fmt.Sprintf(
+					"%s may %s on %s, also where the condition of the statement %s does not hold",
+					who, strings.Join(freed, ", "), resource, because))
 		}
 	}
 	return all
@@ -89,17 +94,20 @@ func (d Document) covers(s Statement, owner string) (covered bool, narrowed stri
 // refuses reports whether one Deny of the policy refuses all of what s refuses.
 func (d Document) refuses(s Statement) bool {
 	return slices.ContainsFunc(d.Statement, func(o Statement) bool {
-		return o.Effect == Deny && (o.sameEffect(s) || o.includesAll(s, unknownOwner) && o.Condition.within(s.Condition))
+		return o.Effect == Deny &&
+			(o.sameEffect(s) || o.includesAll(s, unknownOwner) && o.Condition.within(s.Condition))
 	})
 }
 
 // includesAll reports whether the statement is about all principals, actions and resources
 // that s is about, as far as their texts show.
 func (o Statement) includesAll(s Statement, owner string) bool {
-	if o.Principal == nil || s.Principal == nil || len(o.Action) == 0 || len(o.Resource) == 0 || len(s.Action) == 0 || len(s.Resource) == 0 {
+	if o.Principal == nil || s.Principal == nil || len(o.Action) == 0 || len(o.Resource) == 0 ||
+		len(s.Action) == 0 || len(s.Resource) == 0 {
 		return false
 	}
-	return o.Principal.includesAll(s.Principal, owner) && includeAll(o.Action, s.Action, true) && includeAll(o.Resource, s.Resource, false)
+	return o.Principal.includesAll(s.Principal, owner) && includeAll(o.Action, s.Action, true) &&
+		includeAll(o.Resource, s.Resource, false)
 }
 
 // unknownOwner is for policies of which the bucket's owner is not known.
@@ -121,7 +129,8 @@ func (p *Principal) includesAll(o *Principal, owner string) bool {
 			account := principalAccount(name)
 			if !slices.ContainsFunc(p.By[kind], func(n string) bool {
 				return accountOf(n) == accountOf(name) ||
-					kind == "AWS" && owner != unknownOwner && account != "" && account != owner && accountOf(n) == account
+					kind == "AWS" && owner != unknownOwner &&
+						account != "" && account != owner && accountOf(n) == account
 			}) {
 				return false
 			}
@@ -155,7 +164,8 @@ func (c Condition) within(o Condition) bool {
 			of[strings.ToLower(key)] = values
 		}
 		for key, values := range keys {
-			if has, found := of[strings.ToLower(key)]; !found || !values.equal(has) && !endsNoLater(operator, has, values) {
+			if has, found := of[strings.ToLower(key)]; !found ||
+				!values.equal(has) && !endsNoLater(operator, has, values) {
 				return false
 			}
 		}

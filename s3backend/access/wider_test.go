@@ -35,9 +35,13 @@ func lets(t *testing.T, policy []map[string]any, r try) bool {
 	for _, s := range policy {
 		if !concerns(s, "Principal", func(v any) bool { return namesWho(v, r) }) ||
 			!concerns(s, "Action", func(v any) bool {
-				return anyOf(v, func(p string) bool { return globs(strings.ToLower(p), strings.ToLower(r.action)) })
+				return anyOf(v, func(p string) bool {
+					return globs(strings.ToLower(p), strings.ToLower(r.action))
+				})
 			}) ||
-			!concerns(s, "Resource", func(v any) bool { return anyOf(v, func(p string) bool { return globs(p, r.resource) }) }) ||
+			!concerns(s, "Resource", func(v any) bool {
+				return anyOf(v, func(p string) bool { return globs(p, r.resource) })
+			}) ||
 			!fulfilled(t, s["Condition"], r) {
 			continue
 		}
@@ -85,8 +89,10 @@ func namesWho(v any, r try) bool {
 	}
 	by, _ := v.(map[string]any)
 	return anyOf(by["AWS"], func(name string) bool {
-		return name == "*" || r.arn != "" && (name == r.arn || name == r.role || name == r.account || name == "arn:aws:iam::"+r.account+":root")
-	}) || r.canonical != "" && anyOf(by["CanonicalUser"], func(id string) bool { return id == r.canonical })
+		return name == "*" || r.arn != "" && (name == r.arn || name == r.role ||
+			name == r.account || name == "arn:aws:iam::"+r.account+":root")
+	}) || r.canonical != "" &&
+		anyOf(by["CanonicalUser"], func(id string) bool { return id == r.canonical })
 }
 
 // globs matches * and ?, one letter at a time.
@@ -97,12 +103,14 @@ func globs(pattern, text string) bool {
 	if pattern[0] == '*' {
 		return globs(pattern[1:], text) || text != "" && globs(pattern, text[1:])
 	}
-	return text != "" && (pattern[0] == '?' || pattern[0] == text[0]) && globs(pattern[1:], text[1:])
+	return text != "" && (pattern[0] == '?' || pattern[0] == text[0]) &&
+		globs(pattern[1:], text[1:])
 }
 
 func fulfilled(t *testing.T, conditions any, r try) bool {
 	operators, _ := conditions.(map[string]any)
-	ofWho := map[string]string{"aws:principalaccount": r.account, "aws:principalarn": cmp.Or(r.role, r.arn), "aws:principalorgid": r.org}
+	ofWho := map[string]string{"aws:principalaccount": r.account,
+		"aws:principalarn": cmp.Or(r.role, r.arn), "aws:principalorgid": r.org}
 	for operator, keys := range operators {
 		for key, values := range keys.(map[string]any) {
 			have, present := r.context[strings.ToLower(key)]
@@ -122,7 +130,9 @@ func fulfilled(t *testing.T, conditions any, r try) bool {
 			case "Null":
 				ok = anyOf(values, func(v string) bool { return (v == "true") != present })
 			case "IpAddress", "NotIpAddress":
-				in := present && anyOf(values, func(v string) bool { return netip.MustParsePrefix(v).Contains(netip.MustParseAddr(have)) })
+				in := present && anyOf(values, func(v string) bool {
+					return netip.MustParsePrefix(v).Contains(netip.MustParseAddr(have))
+				})
 				ok = in == (operator == "IpAddress")
 			default:
 				t.Fatalf("the evaluator does not know %s", operator)
@@ -142,7 +152,8 @@ func tries() (all []try) {
 		for _, ip := range []string{"192.0.2.7", "8.8.8.8"} {
 			for _, tls := range []string{"true", "false"} {
 				for _, prefix := range []string{"", "Delivery/"} {
-					c := map[string]string{"s3:x-amz-acl": acl, "aws:sourceip": ip, "aws:securetransport": tls, "s3:prefix": prefix}
+					c := map[string]string{"s3:x-amz-acl": acl, "aws:sourceip": ip,
+						"aws:securetransport": tls, "s3:prefix": prefix}
 					maps.DeleteFunc(c, func(_, v string) bool { return v == "" })
 					contexts = append(contexts, c)
 				}
@@ -150,8 +161,10 @@ func tries() (all []try) {
 		}
 	}
 	for _, who := range people {
-		for _, resource := range []string{"", "/Submissions/a", "/Delivery/a", "/Delivery/deep/a", "/Other/a"} {
-			for _, action := range []string{ListBucket, GetObject, PutObject, PutObjectACL, DeleteObject, AbortUpload, "s3:PutBucketPolicy"} {
+		for _, resource := range []string{"", "/Submissions/a",
+			"/Delivery/a", "/Delivery/deep/a", "/Other/a"} {
+			for _, action := range []string{ListBucket, GetObject, PutObject, PutObjectACL,
+				DeleteObject, AbortUpload, "s3:PutBucketPolicy"} {
 				if onBucket(action) != (resource == "") {
 					continue
 				}
@@ -203,16 +216,19 @@ func underAnyName(r *rand.Rand, s map[string]any) {
 	case 3:
 		by("AWS", []any{"222233334444", one})
 	case 4:
-		everybody("StringEquals", "aws:PrincipalAccount", []any{"444455556666", "777788889999"}[r.IntN(2)])
+		everybody("StringEquals", "aws:PrincipalAccount",
+			[]any{"444455556666", "777788889999"}[r.IntN(2)])
 	case 5:
-		everybody([]string{"StringEquals", "StringLike", "ArnLike", "ArnEquals"}[r.IntN(4)], "aws:PrincipalArn", names[2+r.IntN(2)])
+		everybody([]string{"StringEquals", "StringLike", "ArnLike", "ArnEquals"}[r.IntN(4)],
+			"aws:PrincipalArn", names[2+r.IntN(2)])
 	case 6:
 		everybody("StringEquals", "aws:PrincipalOrgID", []any{"o-client", "o-other"}[r.IntN(2)])
 	case 7:
 		by("CanonicalUser", []any{"c444", "c777"}[r.IntN(2)])
 	case 8:
 		delete(s, "Principal")
-		s["NotPrincipal"] = map[string]any{"AWS": []any{"777788889999", "arn:aws:iam::444455556666:user/ann"}[r.IntN(2)]}
+		s["NotPrincipal"] = map[string]any{"AWS": []any{"777788889999",
+			"arn:aws:iam::444455556666:user/ann"}[r.IntN(2)]}
 	case 9:
 		everybody("StringNotEquals", "aws:PrincipalAccount", "222233334444")
 	}
@@ -276,7 +292,9 @@ func randomEarlier(t *testing.T, r *rand.Rand) earlier {
 	t.Helper()
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	e := earlier{grant: Grants()[r.IntN(4)], client: pick(clients...), untouched: true}
-	terms := Terms{Bucket: "b", Client: e.client, Shared: "Submissions", Delivered: "Delivery", Grant: e.grant, Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)], Versions: r.IntN(2) == 0}
+	terms := Terms{Bucket: "b", Client: e.client, Shared: "Submissions", Delivered: "Delivery",
+		Grant: e.grant, Ownership: []Ownership{Enforced, Preferred,
+			Writer}[r.IntN(3)], Versions: r.IntN(2) == 0}
 	doc := Document{}
 	if r.IntN(3) > 0 {
 		doc = doc.With(terms)
@@ -353,11 +371,15 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 		before := parse(t, string(e.text))
 		want := Setup{Terms: Terms{
 			Bucket: "b", Client: []string{e.client, clients[r.IntN(len(clients))]}[r.IntN(2)],
-			Shared: "Submissions", Delivered: "Delivery", Grant: append(Grants(), "", "", "")[r.IntN(7)],
-			Ownership: []Ownership{"", "", Enforced, Preferred, Writer}[r.IntN(5)], Versions: r.IntN(2) == 0,
+			Shared: "Submissions", Delivered: "Delivery",
+			Grant: append(Grants(), "", "", "")[r.IntN(7)],
+			Ownership: []Ownership{"", "", Enforced, Preferred,
+				Writer}[r.IntN(5)], Versions: r.IntN(2) == 0,
 		}}
-		want.VersionsSaid = want.Grant != "" && r.IntN(2) == 0 // statements that were changed need a grant
-		found := Bucket{Exists: true, Policy: &before, Owner: "111122223333", Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
+		// statements that were changed need a grant
+		want.VersionsSaid = want.Grant != "" && r.IntN(2) == 0
+		found := Bucket{Exists: true, Policy: &before, Owner: "111122223333",
+			Ownership: []Ownership{Enforced, Preferred, Writer}[r.IntN(3)]}
 		if r.IntN(4) == 0 {
 			found.Endpoint = "http://127.0.0.1:1"
 		}
@@ -371,8 +393,10 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 		}
 		quiet++
 		now, then := read(t, e.text), read(t, plan.Policy.Bytes())
-		allows := slices.DeleteFunc(slices.Clone(now), func(s map[string]any) bool { return s["Effect"] != "Allow" })
-		isNew := !slices.ContainsFunc(requests, func(q try) bool { return q.isOf(want.Client) && lets(t, allows, q) })
+		allows := slices.DeleteFunc(slices.Clone(now),
+			func(s map[string]any) bool { return s["Effect"] != "Allow" })
+		isNew := !slices.ContainsFunc(requests,
+			func(q try) bool { return q.isOf(want.Client) && lets(t, allows, q) })
 		for _, q := range requests {
 			if !lets(t, then, q) || lets(t, now, q) {
 				continue
@@ -381,11 +405,13 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 				meant++
 				continue
 			}
-			t.Fatalf("seed %d: init lets %s in, and %+v is allowed by\n%s\nand not by\n%s", seed, want.Client, q, plan.Policy, e.text)
+			t.Fatalf("seed %d: init lets %s in, and %+v is allowed by\n%s\nand not by\n%s",
+				seed, want.Client, q, plan.Policy, e.text)
 		}
 	}
 	if told < 100 || quiet < 50 || meant == 0 {
-		t.Errorf("%d plans told of more, %d did not, and %d requests were meant to be allowed", told, quiet, meant)
+		t.Errorf("%d plans told of more, %d did not, and %d requests were meant to be allowed",
+			told, quiet, meant)
 	}
 }
 
@@ -394,16 +420,20 @@ func TestInitNeverWidensUnasked(t *testing.T) {
 func TestInitAgainIsNotWider(t *testing.T) {
 	for _, client := range clients {
 		for _, grant := range Grants() {
-			terms := Terms{Bucket: "b", Client: client, Shared: "Submissions", Delivered: "Delivery", Grant: grant, Ownership: Enforced}
+			terms := Terms{Bucket: "b", Client: client, Shared: "Submissions",
+				Delivered: "Delivery", Grant: grant, Ownership: Enforced}
 			before := Document{}.With(terms)
 			for i, g := range append(Grants(), "") {
 				terms.Grant = g
-				plan, err := MakePlan(Setup{Terms: terms}, Bucket{Exists: true, Policy: &before, Ownership: Enforced})
+				plan, err := MakePlan(Setup{Terms: terms},
+					Bucket{Exists: true, Policy: &before, Ownership: Enforced})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if wider := i < len(Grants()) && i > slices.Index(Grants(), grant); (len(plan.Wider) > 0) != wider {
-					t.Errorf("%s has %s and is to have %q: told is %q, want something: %t", client, grant, g, plan.Wider, wider)
+				if wider := i < len(Grants()) &&
+					i > slices.Index(Grants(), grant); (len(plan.Wider) > 0) != wider {
+					t.Errorf("%s has %s and is to have %q: told is %q, want something: %t",
+						client, grant, g, plan.Wider, wider)
 				}
 			}
 		}
@@ -414,8 +444,10 @@ func TestInitAgainIsNotWider(t *testing.T) {
 // let in by them. Nobody may, and init asks nothing of what a new client may do then.
 func TestWhomAPolicyMayReach(t *testing.T) {
 	const (
-		account, role = "arn:aws:iam::444455556666:root", "arn:aws:iam::444455556666:role/path/delivery"
-		session, user = "arn:aws:sts::444455556666:assumed-role/delivery/ann", "arn:aws:iam::444455556666:user/ann"
+		account, role = "arn:aws:iam::444455556666:root",
+			"arn:aws:iam::444455556666:role/path/delivery"
+		session, user = "arn:aws:sts::444455556666:assumed-role/delivery/ann",
+			"arn:aws:iam::444455556666:user/ann"
 	)
 	aws := func(name string) string { return `"Principal": {"AWS": "` + name + `"}` }
 	for _, tt := range []struct {
@@ -471,14 +503,18 @@ func TestWhomAPolicyMayReach(t *testing.T) {
 		{"access-key", aws("another-key"), false},
 		{"access-key", aws("arn:aws:iam::444455556666:user/ann"), true},
 	} {
-		d := parse(t, `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", `+tt.statement+`, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Submissions/q1/*"}}`)
-		terms := Terms{Bucket: "b", Client: tt.client, Shared: "Submissions", Delivered: "Delivery", Grant: Full}
-		plan, err := MakePlan(Setup{Terms: terms}, Bucket{Exists: true, Policy: &d, Owner: "111122223333", Ownership: Enforced})
+		d := parse(t, `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", `+tt.statement+
+			`, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Submissions/q1/*"}}`)
+		terms := Terms{Bucket: "b", Client: tt.client, Shared: "Submissions",
+			Delivered: "Delivery", Grant: Full}
+		plan, err := MakePlan(Setup{Terms: terms},
+			Bucket{Exists: true, Policy: &d, Owner: "111122223333", Ownership: Enforced})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := len(plan.Wider) > 0; got != tt.want {
-			t.Errorf("init lets %s in, and there is %s: told is %q, want something: %t", tt.client, tt.statement, plan.Wider, tt.want)
+			t.Errorf("init lets %s in, and there is %s: told is %q, want something: %t",
+				tt.client, tt.statement, plan.Wider, tt.want)
 		}
 	}
 }
@@ -487,7 +523,8 @@ func TestWhomAPolicyMayReach(t *testing.T) {
 // granted until another, or without an end, in all pairs.
 func TestALaterEndIsWider(t *testing.T) {
 	ends := []string{"2098-01-31", "2099-01-31", "2099-01-31T18:00:00Z", Never}
-	terms := Terms{Bucket: "b", Client: "arn:aws:iam::444455556666:root", Shared: "In", Delivered: "Out", Grant: Folders, Ownership: Enforced}
+	terms := Terms{Bucket: "b", Client: "arn:aws:iam::444455556666:root", Shared: "In",
+		Delivered: "Out", Grant: Folders, Ownership: Enforced}
 	for _, before := range ends {
 		for _, after := range ends {
 			was, is := terms, terms
@@ -526,7 +563,10 @@ func TestRightsEnd(t *testing.T) {
 		{`{"DateLessThan": {"aws:EpochTime": "2099-01-01T00:00:00Z"}}`, Maybe},
 		{`{"DateEquals": {"aws:CurrentTime": "2099-01-01T00:00:00Z"}}`, Maybe},
 	} {
-		doc, err := ParseDocument([]byte(`{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Out/*", "Condition": ` + tt.condition + `}]}`))
+		doc,
+			err := ParseDocument(
+			[]byte(
+				`{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/Out/*", "Condition": ` + tt.condition + `}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}

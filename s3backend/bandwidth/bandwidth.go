@@ -65,7 +65,8 @@ func (l *Limiter) Set(bytesPerSecond int64) {
 		return
 	case bytesPerSecond > 0:
 		burst := max(SmallBody, min(r/burstsPerSecond, 1<<30))
-		next = &limit{rate: r, tokens: rate.NewLimiter(rate.Limit(r), int(burst)), changed: make(chan struct{})}
+		next = &limit{rate: r, tokens: rate.NewLimiter(rate.Limit(r), int(burst)),
+			changed: make(chan struct{})}
 	}
 	if before := l.now.Swap(next); before != nil {
 		close(before.changed)

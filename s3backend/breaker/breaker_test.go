@@ -61,14 +61,16 @@ func TestOneFailureIsNoOutage(t *testing.T) {
 		time.Sleep(time.Second)
 		l.b.Failed(errAway, true)
 		probes := 0
-		if l.b.Confirm(began, errAway, func() error { probes++; return nil }) || l.b.Allow() != nil {
+		if l.b.Confirm(began, errAway, func() error { probes++; return nil }) ||
+			l.b.Allow() != nil {
 			t.Error("it is open, and S3 answers")
 		}
 		if probes != 1 {
 			t.Errorf("%d probes, want 1", probes)
 		}
 		l.b.Answered()
-		if l.b.Confirm(began, errAway, func() error { t.Error("a probe although S3 has answered since"); return errAway }) {
+		if l.b.Confirm(began, errAway,
+			func() error { t.Error("a probe although S3 has answered since"); return errAway }) {
 			t.Error("it is open, and S3 has answered another request")
 		}
 	})
@@ -85,7 +87,8 @@ func TestOutage(t *testing.T) {
 		since := time.Now()
 		l.cut.Store(true)
 		l.b.Failed(errAway, true)
-		if !l.b.Confirm(since, errAway, func() error { return l.probe(t.Context()) }) || l.b.Allow() != errAway {
+		if !l.b.Confirm(since, errAway, func() error { return l.probe(t.Context()) }) ||
+			l.b.Allow() != errAway {
 			t.Error("it is not open, and nobody answers")
 		}
 		if waiting.Err() == nil {
@@ -127,7 +130,8 @@ func TestEachReasonHasItsOwnBeginning(t *testing.T) {
 		} {
 			step.do()
 			st := b.State()
-			for name, got := range map[string][2]any{"Failing": {st.Failing, step.fails}, "Since": {st.Since, step.like}} {
+			for name, got := range map[string][2]any{"Failing": {st.Failing, step.fails},
+				"Since": {st.Since, step.like}} {
 				var want time.Time
 				if after := got[1].(time.Duration); after >= 0 {
 					want = began.Add(after)

@@ -19,7 +19,8 @@ func (d *Cache) Adopt(obj s3backend.Object, path string) (*Entry, error) {
 	}
 	if !i.Mode().IsRegular() || i.Size() != obj.Size {
 		os.Remove(path)
-		return nil, fmt.Errorf("content: %s has %d bytes, %q has %d", path, i.Size(), obj.Key, obj.Size)
+		return nil, fmt.Errorf("content: %s has %d bytes, %q has %d",
+			path, i.Size(), obj.Key, obj.Size)
 	}
 	e := &Entry{d: d, name: nameOf(obj), obj: obj, made: true}
 	e.load.Do(func() {}) // there is no index to read

@@ -91,7 +91,8 @@ func (d *Cache) evict(n int64) bool {
 // times of the others when they were used, for the next scan. Files are written by lowly.
 func (d *Cache) Flush(lowly func(func())) {
 	d.mu.Lock()
-	changed := slices.SortedFunc(maps.Keys(d.changed), func(a, b *Entry) int { return cmp.Compare(a.used, b.used) })
+	changed := slices.SortedFunc(maps.Keys(d.changed),
+		func(a, b *Entry) int { return cmp.Compare(a.used, b.used) })
 	clear(d.changed)
 	d.mu.Unlock()
 	now := time.Now().Add(-time.Duration(len(changed)))

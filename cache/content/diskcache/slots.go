@@ -100,7 +100,8 @@ func (p *slotRecord) encode() []byte {
 // decodeRecord reads the record at the beginning of b, nil where there is none.
 func decodeRecord(b []byte) *slotRecord {
 	const sum = recordLen - 4
-	if len(b) < recordLen || binary.LittleEndian.Uint32(b[sum:]) != crc32.Checksum(b[:sum], castagnoli) {
+	if len(b) < recordLen ||
+		binary.LittleEndian.Uint32(b[sum:]) != crc32.Checksum(b[:sum], castagnoli) {
 		return nil
 	}
 	p := new(slotRecord)

@@ -57,11 +57,13 @@ func (h *Handle) continues(off int64) bool {
 // one that was not read for longest if there are many.
 func (h *Handle) begin(off, end int64) (s *Sequence, ended []*Sequence) {
 	if len(h.sequences) == maxSequences {
-		ended = append(ended, slices.MinFunc(h.sequences, func(a, b *Sequence) int { return int(a.used - b.used) }))
+		ended = append(ended,
+			slices.MinFunc(h.sequences, func(a, b *Sequence) int { return int(a.used - b.used) }))
 		h.remove(ended)
 	}
 	s = &Sequence{
-		object: h.size, window: MinWindow, begin: off, next: end, ahead: off &^ (blockSize - 1), read: end - off,
+		object: h.size, window: MinWindow, begin: off, next: end,
+		ahead: off &^ (blockSize - 1), read: end - off,
 	}
 	h.sequences = append(h.sequences, s)
 	return s, ended
@@ -81,6 +83,7 @@ func (h *Handle) endUnread() (ended []*Sequence) {
 
 func (h *Handle) remove(ended []*Sequence) {
 	if len(ended) > 0 {
-		h.sequences = slices.DeleteFunc(h.sequences, func(s *Sequence) bool { return slices.Contains(ended, s) })
+		h.sequences = slices.DeleteFunc(h.sequences,
+			func(s *Sequence) bool { return slices.Contains(ended, s) })
 	}
 }

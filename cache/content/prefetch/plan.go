@@ -41,7 +41,8 @@ func (s *Sequence) Share(u Supply) Share {
 		parts = 2 // as many as memory allows
 	}
 	request := min(largest, max(window/parts, min(MinWindow, window)))
-	if first := s.next - s.begin; !u.Measured && s.ahead-s.begin >= MinWindow && MinWindow/4 <= first && first <= MinWindow {
+	if first := s.next - s.begin; !u.Measured && s.ahead-s.begin >= MinWindow &&
+		MinWindow/4 <= first && first <= MinWindow {
 		window, request = MinWindow+secondRequest, secondRequest // and then it is known
 	}
 	return Share{window, max(blockSize, request&^(blockSize-1))}
@@ -131,5 +132,6 @@ func (p *Plan) lead() int64 {
 }
 
 func (p *Plan) request(from, size int64, room int) Request {
-	return Request{From: from, End: min(diskcache.BlocksIn(p.s.object), from+size/blockSize), Room: room}
+	return Request{From: from,
+		End: min(diskcache.BlocksIn(p.s.object), from+size/blockSize), Room: room}
 }

@@ -17,8 +17,10 @@ const (
 // far is a connection of which many requests bring more than one does, near one of which
 // one is enough; of unknown nothing has been measured.
 var (
-	far     = Supply{Memory: 80 * mib, Streams: 32, Enough: 32, Measured: true, Bandwidth: 400 * mib, Sequences: 1}
-	near    = Supply{Memory: 80 * mib, Streams: 32, Enough: 4, Measured: true, Single: true, Bandwidth: 900 * mib, Sequences: 1}
+	far = Supply{Memory: 80 * mib, Streams: 32, Enough: 32,
+		Measured: true, Bandwidth: 400 * mib, Sequences: 1}
+	near = Supply{Memory: 80 * mib, Streams: 32, Enough: 4, Measured: true, Single: true,
+		Bandwidth: 900 * mib, Sequences: 1}
 	unknown = Supply{Memory: 80 * mib, Streams: 32, Enough: 32, Sequences: 1}
 )
 
@@ -33,7 +35,8 @@ type program struct {
 }
 
 func newProgram(size int64, u Supply) *program {
-	return &program{Handle: NewHandle(size), supply: u, disk: func(int64) bool { return false }, here: map[int64]bool{}}
+	return &program{Handle: NewHandle(size),
+		supply: u, disk: func(int64) bool { return false }, here: map[int64]bool{}}
 }
 
 func (p *program) State(i int64) State {
@@ -171,8 +174,10 @@ func TestWindowGrows(t *testing.T) {
 		if share.Window != tt.window {
 			t.Errorf("%s: the window is %d KiB, want %d", tt.name, share.Window>>10, tt.window>>10)
 		}
-		if share.Request > share.Window || share.Request%blockSize != 0 || share.Request < blockSize {
-			t.Errorf("%s: requests are of %d bytes, in a window of %d", tt.name, share.Request, share.Window)
+		if share.Request > share.Window || share.Request%blockSize != 0 ||
+			share.Request < blockSize {
+			t.Errorf("%s: requests are of %d bytes, in a window of %d", tt.name,
+				share.Request, share.Window)
 		}
 		s.Failed(s.Next())
 		if got := s.Share(u).Window; got > MinWindow {
@@ -192,7 +197,8 @@ func TestSequences(t *testing.T) {
 		if s == nil || slices.Contains(all, s) {
 			t.Fatalf("reads at %d are no sequence of their own", at(i))
 		}
-		if i < maxSequences && len(ended) > 0 || i == maxSequences && (len(ended) != 1 || ended[0] != all[0]) {
+		if i < maxSequences && len(ended) > 0 ||
+			i == maxSequences && (len(ended) != 1 || ended[0] != all[0]) {
 			t.Errorf("sequence %d ends %d", i, len(ended))
 		}
 		all = append(all, s)
@@ -229,7 +235,8 @@ func TestUnreadBegin(t *testing.T) {
 	if s == nil {
 		t.Fatal("it begins no sequence")
 	}
-	if got, ended := h.Observe(500*mib, 500*mib+10, 2); got != nil || len(ended) != 1 || ended[0] != s {
+	if got, ended := h.Observe(500*mib, 500*mib+10, 2); got != nil ||
+		len(ended) != 1 || ended[0] != s {
 		t.Errorf("a read elsewhere ends %d sequences, want it", len(ended))
 	}
 }

@@ -15,9 +15,10 @@ import (
 type Record struct {
 	Op string `json:"op"`
 
-	Name   string     `json:"name,omitempty"`   // create: of the staged file, in a slot
-	Folder bool       `json:"folder,omitempty"` // create: a directory marker
-	Aside  bool       `json:"aside,omitempty"`  // create: it does not count before an obsolete record
+	Name   string `json:"name,omitempty"`   // create: of the staged file, in a slot
+	Folder bool   `json:"folder,omitempty"` // create: a directory marker
+	// create: it does not count before an obsolete record
+	Aside  bool       `json:"aside,omitempty"`
 	Key    string     `json:"key,omitempty"`    // create, rename, upload
 	Over   *Version   `json:"over,omitempty"`   // create, rename, commit: what the commit replaces
 	Base   *Version   `json:"base,omitempty"`   // create: what the content lies over

@@ -42,8 +42,8 @@ func (r *Recycler) Reuse(path string) {
 	}
 }
 
-// Retire ends the journal at path, by renaming it, and keeps its file for another journal. The error
-// is the disk's: the journal is still there.
+// Retire ends the journal at path, by renaming it, and keeps its file for another journal. The
+// error is the disk's: the journal is still there.
 func (r *Recycler) Retire(path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

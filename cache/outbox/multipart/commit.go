@@ -134,7 +134,8 @@ func (up *Upload) abort(ctx context.Context) {
 	// Where the policy refuses, the bucket's lifecycle has to end it.
 	err := up.s.Bucket.Abort(ctx, up.remote)
 	if err != nil && !errors.Is(err, s3backend.NotExist) {
-		up.s.Log.Warn("an upload that was given up stays at S3 until the bucket's lifecycle ends it",
+		up.s.Log.Warn(
+			"an upload that was given up stays at S3 until the bucket's lifecycle ends it",
 			"key", up.remote.Key, "upload", up.remote.ID, "err", err)
 	}
 }

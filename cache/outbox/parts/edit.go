@@ -46,7 +46,8 @@ func PlanEdit(size, baseValid int64, dirty extent.Set) []Part {
 			if r.N-n < MinSize {
 				n = r.N
 			}
-			parts = append(parts, Part{Num: int32(len(parts) + 1), Off: r.Off, N: n, Copied: r.Copied})
+			parts = append(parts,
+				Part{Num: int32(len(parts) + 1), Off: r.Off, N: n, Copied: r.Copied})
 			r.Off, r.N = r.Off+n, r.N-n
 		}
 	}

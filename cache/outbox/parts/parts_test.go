@@ -61,7 +61,8 @@ func TestPlanEditMovesOnlyWhatChanged(t *testing.T) {
 			}
 		}
 		if up > c.up || copies != c.copies {
-			t.Errorf("%s: %d bytes go up in a plan with %d copies, want %d and %d", c.name, up, copies, c.up, c.copies)
+			t.Errorf("%s: %d bytes go up in a plan with %d copies, want %d and %d",
+				c.name, up, copies, c.up, c.copies)
 		}
 	}
 }
@@ -82,8 +83,10 @@ func TestPlanEditIsAlwaysAccepted(t *testing.T) {
 		}
 		checkParts(t, parts, size)
 		for _, p := range parts {
-			if p.Copied && (p.Off+p.N > baseValid || len(dirty.Gaps(p.Off, p.Off+p.N)) != 1 || dirty.Has(p.Off, p.Off+1)) {
-				t.Fatalf("size %d, base %d, dirty %v: part %+v is not all in the base", size, baseValid, dirty, p)
+			if p.Copied && (p.Off+p.N > baseValid || len(dirty.Gaps(p.Off, p.Off+p.N)) != 1 ||
+				dirty.Has(p.Off, p.Off+1)) {
+				t.Fatalf("size %d, base %d, dirty %v: part %+v is not all in the base",
+					size, baseValid, dirty, p)
 			}
 		}
 	}

@@ -82,7 +82,8 @@ func TestCRCIsThatOfTheBytes(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got, want := sum.CRC32(), crc32.ChecksumIEEE(data); got != want {
-					t.Fatalf("seed %d: the sum of %d bytes at %d is %08x, want %08x", seed, p.N, p.Off, got, want)
+					t.Fatalf("seed %d: the sum of %d bytes at %d is %08x, want %08x",
+						seed, p.N, p.Off, got, want)
 				}
 			}
 		}
@@ -96,7 +97,8 @@ func TestCombineCRC(t *testing.T) {
 	data := random(3, 100_000)
 	for _, at := range []int{0, 1, 7, 4096, 99_999, len(data)} {
 		a, b := data[:at], data[at:]
-		if got, want := CombineCRC(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b), int64(len(b))), crc32.ChecksumIEEE(data); got != want {
+		if got, want := CombineCRC(crc32.ChecksumIEEE(a), crc32.ChecksumIEEE(b),
+			int64(len(b))), crc32.ChecksumIEEE(data); got != want {
 			t.Errorf("combined at %d they make %08x, want %08x", at, got, want)
 		}
 	}

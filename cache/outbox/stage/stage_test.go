@@ -30,7 +30,8 @@ func (m memory) ReadAt(_ context.Context, p []byte, off int64) (int, error) {
 
 // random returns n bytes.
 func random(seed uint64, n int) []byte {
-	rnd, b := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), make([]byte, n)
+	rnd, b := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)}), make([]byte,
+		n)
 	rnd.Read(b)
 	return b
 }

@@ -35,7 +35,8 @@ func (s *Stage) cutExcessLocked() error {
 	return nil
 }
 
-// undoWrite is called when [off, end) of the file was written, and is not to be part of the content.
+// undoWrite is called when [off, end) of the file was written, and is not to be part of the
+// content.
 func (s *Stage) undoWrite(off, end int64) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -48,8 +49,8 @@ func (s *Stage) undoWrite(off, end int64) {
 	s.undoWriteLocked(off, min(end, s.size))
 }
 
-// undoWriteLocked is undoWrite within the size. What is read from the file is restored where nothing
-// was staged. What was staged there has changed.
+// undoWriteLocked is undoWrite within the size. What is read from the file is restored where
+// nothing was staged. What was staged there has changed.
 func (s *Stage) undoWriteLocked(off, end int64) {
 	for _, g := range s.dirty.Gaps(max(off, s.baseValid), end) {
 		if g.Off < g.End && s.file.punch(g.Off, g.End) != nil {

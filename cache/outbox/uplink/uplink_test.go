@@ -34,7 +34,8 @@ func send(ctx context.Context, w *buckettest.Wire, l *Limiter, owner any, n int6
 
 // overWire calls test in its own time with a limiter of a wire, over which a file is sent
 // whose parts all wait from the beginning.
-func overWire(t *testing.T, w func() *buckettest.Wire, count int, test func(t *testing.T, l *Limiter, w *buckettest.Wire)) {
+func overWire(t *testing.T, w func() *buckettest.Wire, count int,
+	test func(t *testing.T, l *Limiter, w *buckettest.Wire)) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := New(requests), w()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -46,8 +47,10 @@ func overWire(t *testing.T, w func() *buckettest.Wire, count int, test func(t *t
 		test(t, l, w)
 		cancel()
 		all.Wait()
-		if l.requests != 0 || l.withBody != 0 || l.unsent != 0 || len(l.inFlight) != 0 || len(l.waiting) != 0 {
-			t.Errorf("when all is over, there is %d under way, %d bytes, %d waiting", l.requests, l.unsent, len(l.waiting))
+		if l.requests != 0 || l.withBody != 0 || l.unsent != 0 ||
+			len(l.inFlight) != 0 || len(l.waiting) != 0 {
+			t.Errorf("when all is over, there is %d under way, %d bytes, %d waiting",
+				l.requests, l.unsent, len(l.waiting))
 		}
 	})
 }
@@ -60,7 +63,8 @@ func TestPartsInFlightFollowTheThroughput(t *testing.T) {
 	t.Run("slow", func(t *testing.T) {
 		overWire(t, slow, 64, func(t *testing.T, _ *Limiter, w *buckettest.Wire) {
 			time.Sleep(2 * time.Minute)
-			if most := w.Peak.Load(); most > initialBudget/parts.Size+1 { // the last one begins when four have all but gone
+			// the last one begins when four have all but gone
+			if most := w.Peak.Load(); most > initialBudget/parts.Size+1 {
 				t.Errorf("%d parts at once, of a line of which nothing was known", most)
 			}
 			w.Peak.Store(0)
@@ -136,7 +140,8 @@ func TestPartsInFlightFollowTheThroughput(t *testing.T) {
 				all.Go(func() { _ = send(ctx, w, l, owner, parts.Size) })
 			}
 			all.Wait()
-			if most := w.Peak.Load(); most > initialBudget/parts.Size+1 { // the last one begins when four have all but gone
+			// the last one begins when four have all but gone
+			if most := w.Peak.Load(); most > initialBudget/parts.Size+1 {
 				t.Errorf("%d parts at once on a line that was fast long ago", most)
 			}
 		})
@@ -147,22 +152,23 @@ func TestPartsInFlightFollowTheThroughput(t *testing.T) {
 // for bytes.
 func TestASmallFileOvertakesALargeOne(t *testing.T) {
 	const mib = 1 << 20
-	overWire(t, func() *buckettest.Wire { return buckettest.NewWire(mib, 0, mib) }, 64, func(t *testing.T, l *Limiter, w *buckettest.Wire) {
-		time.Sleep(3 * time.Minute)
-		asked := time.Now()
-		if err := send(t.Context(), w, l, "another", 2*mib); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(asked); took > 40*time.Second {
-			t.Errorf("a file of two seconds took %v beside a large one", took)
-		}
-		asked = time.Now()
-		c, err := l.Acquire(t.Context(), "another", 0)
-		if err != nil || time.Since(asked) != 0 {
-			t.Errorf("a copy waits for %v, %v", time.Since(asked), err)
-		}
-		c.Done(nil)
-	})
+	overWire(t, func() *buckettest.Wire { return buckettest.NewWire(mib, 0, mib) },
+		64, func(t *testing.T, l *Limiter, w *buckettest.Wire) {
+			time.Sleep(3 * time.Minute)
+			asked := time.Now()
+			if err := send(t.Context(), w, l, "another", 2*mib); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(asked); took > 40*time.Second {
+				t.Errorf("a file of two seconds took %v beside a large one", took)
+			}
+			asked = time.Now()
+			c, err := l.Acquire(t.Context(), "another", 0)
+			if err != nil || time.Since(asked) != 0 {
+				t.Errorf("a copy waits for %v, %v", time.Since(asked), err)
+			}
+			c.Done(nil)
+		})
 }
 
 // TestBytesSentAgainCountAgain has a request fail half-way, and sends it again.
@@ -181,14 +187,16 @@ func TestBytesSentAgainCountAgain(t *testing.T) {
 			if want := int64(parts.Size - 10<<20 + buffered); l.unsent != want {
 				t.Errorf("%d bytes are to go, want %d", l.unsent, want)
 			}
-			for _, whence := range []int{io.SeekEnd, io.SeekStart} { // who asks for the length sends nothing
+			// who asks for the length sends nothing
+			for _, whence := range []int{io.SeekEnd, io.SeekStart} {
 				if _, err := body.Seek(0, whence); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		turn.Done(errors.New("no connection"))
-		if _, err := io.ReadAll(body); err != nil || l.unsent != 0 { // as a connection may that is being closed
+		// as a connection may that is being closed
+		if _, err := io.ReadAll(body); err != nil || l.unsent != 0 {
 			t.Errorf("%d bytes are to go in the end, %v", l.unsent, err)
 		}
 	})

@@ -30,7 +30,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	case size < 0:
 		return nil, errMissingLength
 	case size > maxPut:
-		return nil, &apiError{400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"}
+		return nil, &apiError{400, "EntityTooLarge",
+			"Your proposed upload exceeds the maximum allowed size"}
 	}
 	b := make([]byte, size)
 	if _, err := io.ReadFull(body, b); err != nil {

@@ -63,24 +63,38 @@ type subresource struct {
 }
 
 var bucketSubresources = []subresource{
-	{"location", "GetBucketLocation", `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`, nil},
-	{"versioning", "GetBucketVersioning", `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></VersioningConfiguration>`, nil},
+	{"location", "GetBucketLocation",
+		`<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></LocationConstraint>`,
+		nil},
+	{"versioning", "GetBucketVersioning",
+		`<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></VersioningConfiguration>`, nil},
 	{"acl", "GetBucketAcl", accessPolicy, nil},
-	{"policy", "GetBucketPolicy", "", &apiError{404, "NoSuchBucketPolicy", "The bucket policy does not exist"}},
-	{"lifecycle", "GetBucketLifecycleConfiguration", "", &apiError{404, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"}},
-	{"ownershipControls", "GetBucketOwnershipControls", "", &apiError{404, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"}},
-	{"encryption", "GetBucketEncryption", "", &apiError{404, "ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found"}},
-	{"publicAccessBlock", "GetPublicAccessBlock", "", &apiError{404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"}},
-	{"object-lock", "GetObjectLockConfiguration", "", &apiError{404, "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"}},
+	{"policy", "GetBucketPolicy",
+		"", &apiError{404, "NoSuchBucketPolicy", "The bucket policy does not exist"}},
+	{"lifecycle", "GetBucketLifecycleConfiguration", "", &apiError{404,
+		"NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"}},
+	{"ownershipControls", "GetBucketOwnershipControls", "", &apiError{404,
+		"OwnershipControlsNotFoundError", "The bucket ownership controls were not found"}},
+	{"encryption", "GetBucketEncryption", "",
+		&apiError{404, "ServerSideEncryptionConfigurationNotFoundError",
+			"The server side encryption configuration was not found"}},
+	{"publicAccessBlock", "GetPublicAccessBlock", "",
+		&apiError{404, "NoSuchPublicAccessBlockConfiguration",
+			"The public access block configuration was not found"}},
+	{"object-lock", "GetObjectLockConfiguration", "",
+		&apiError{404, "ObjectLockConfigurationNotFoundError",
+			"Object Lock configuration does not exist for this bucket"}},
 	{"policyStatus", "GetBucketPolicyStatus", "", errNotImplemented},
 	{"versions", "ListObjectVersions", "", errNotImplemented},
 	{"notification", "GetBucketNotificationConfiguration", "", errNotImplemented},
-	{"tagging", "GetBucketTagging", "", &apiError{404, "NoSuchTagSet", "The TagSet does not exist"}},
+	{"tagging", "GetBucketTagging",
+		"", &apiError{404, "NoSuchTagSet", "The TagSet does not exist"}},
 }
 
 const accessPolicy = `<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>` + ownerID +
 	`</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>` +
-	ownerID + `</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
+	ownerID +
+	`</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
 
 func (s *Server) bucketSubresource(q *request, sub subresource) error {
 	if err := s.store.exists(q.bucket); err != nil {
@@ -114,6 +128,8 @@ func (s *Server) getObjectTagging(q *request) error {
 	if _, err := s.store.get(q.bucket, q.key); err != nil {
 		return err
 	}
-	writeXMLBytes(q.w, http.StatusOK, []byte(`<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet></TagSet></Tagging>`))
+	writeXMLBytes(q.w, http.StatusOK,
+		[]byte(
+			`<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet></TagSet></Tagging>`))
 	return nil
 }

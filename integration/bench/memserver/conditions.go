@@ -30,14 +30,16 @@ func readConditions(h http.Header, prefix string, o *object) error {
 		if !etagIn(m, o.etag) {
 			return errPreconditionFailed
 		}
-	} else if t, err := http.ParseTime(h.Get(prefix + "If-Unmodified-Since")); err == nil && o.modified.After(t) {
+	} else if t, err := http.ParseTime(h.Get(prefix + "If-Unmodified-Since")); err == nil &&
+		o.modified.After(t) {
 		return errPreconditionFailed
 	}
 	if m := h.Get(prefix + "If-None-Match"); m != "" {
 		if etagIn(m, o.etag) {
 			return notModified
 		}
-	} else if t, err := http.ParseTime(h.Get(prefix + "If-Modified-Since")); err == nil && !o.modified.After(t) {
+	} else if t, err := http.ParseTime(h.Get(prefix + "If-Modified-Since")); err == nil &&
+		!o.modified.After(t) {
 		return notModified
 	}
 	return nil

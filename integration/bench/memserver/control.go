@@ -115,7 +115,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		writeJSON(w, map[string]float64{"seconds": time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()})
+		writeJSON(w,
+			map[string]float64{"seconds": time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()})
 	case "POST reset":
 		s.store.reset(s.cfg.Buckets)
 		s.counts.reset()

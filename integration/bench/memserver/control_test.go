@@ -26,7 +26,8 @@ func TestCounts(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.ok("GET", "/-/counts", "").body), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := Counts{map[string]int64{"PutObject": 1, "GetObject": 2, "HeadObject": 1}, map[string]int64{"HeadObject NoSuchKey": 1}, 4, 5}
+	want := Counts{map[string]int64{"PutObject": 1, "GetObject": 2, "HeadObject": 1},
+		map[string]int64{"HeadObject NoSuchKey": 1}, 4, 5}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("counts = %v, want %v", got, want)
 	}
@@ -38,14 +39,16 @@ func TestCounts(t *testing.T) {
 
 func TestFillHashReset(t *testing.T) {
 	c := newClient(t)
-	c.ok("POST", "/-/fill", `[{"bucket":"b","key":"d/f%03d","count":3,"size":10,"seed":7},{"bucket":"b","key":"one","count":1,"size":3000000,"seed":9}]`)
+	c.ok("POST", "/-/fill",
+		`[{"bucket":"b","key":"d/f%03d","count":3,"size":10,"seed":7},{"bucket":"b","key":"one","count":1,"size":3000000,"seed":9}]`)
 	sum := sha256.Sum256(Random(10, 8))
 	want := hex.EncodeToString(sum[:])
 	if got := strings.TrimSpace(c.ok("GET", "/-/sha256/b/d/f001", "").body); got != want {
 		t.Errorf("sha256 of d/f001 = %s, want %s", got, want)
 	}
 	var tree []Entry
-	if err := json.Unmarshal([]byte(c.ok("GET", "/-/tree/b/d/?hash=sha256", "").body), &tree); err != nil {
+	if err := json.Unmarshal([]byte(c.ok("GET", "/-/tree/b/d/?hash=sha256", "").body),
+		&tree); err != nil {
 		t.Fatal(err)
 	}
 	if len(tree) != 3 || tree[1].Key != "d/f001" || tree[1].Size != 10 || tree[1].Hash != want {
@@ -69,12 +72,15 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- New(Config{Buckets: []string{"b"}, ConnRate: 1 << 30}).Serve(ctx, l, nil) }()
+	go func() {
+		done <- New(Config{Buckets: []string{"b"}, ConnRate: 1 << 30}).Serve(ctx, l, nil)
+	}()
 	c := &client{t, "http://" + l.Addr().String()}
 
 	heard := make(chan string, 1)
 	go func() {
-		resp, err := http.Post(c.url+"/-/wait/b/d/?timeout=30s", "", strings.NewReader(`[{"key":"d/k","size":3000000}]`))
+		resp, err := http.Post(c.url+"/-/wait/b/d/?timeout=30s",
+			"", strings.NewReader(`[{"key":"d/k","size":3000000}]`))
 		if err != nil {
 			heard <- err.Error()
 			return
@@ -98,7 +104,8 @@ func TestServe(t *testing.T) {
 		`[{"key":"d/k","size":3000000},{"key":"d/l"}]`,
 		`[{"key":"d/k","size":3000000,"etag":"` + c.ok("HEAD", "/b/d/k", "").etag() + `"}]`,
 	} {
-		if a := c.do("POST", "/-/wait/b/d/?timeout=1ms", never); a.status != http.StatusGatewayTimeout {
+		if a := c.do("POST", "/-/wait/b/d/?timeout=1ms",
+			never); a.status != http.StatusGatewayTimeout {
 			t.Errorf("wait for %s = %d, want 504", never, a.status)
 		}
 	}
@@ -136,10 +143,12 @@ func TestServeGenerated(t *testing.T) {
 				url = "https://" + l.Addr().String()
 			}
 			const size = 5<<20 + 100
-			if err := s.store.fill(Fill{Bucket: "b", Key: "k", Count: 1, Size: size, Pattern: true}); err != nil {
+			if err := s.store.fill(Fill{Bucket: "b", Key: "k", Count: 1, Size: size,
+				Pattern: true}); err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range [][2]int64{{0, size}, {4096, 4096}, {3 << 20, 1<<20 + 4096}, {5 << 20, 100}} {
+			for _, r := range [][2]int64{{0, size}, {4096, 4096},
+				{3 << 20, 1<<20 + 4096}, {5 << 20, 100}} {
 				req, _ := http.NewRequest("GET", url+"/b/k", nil) // the URL is right
 				req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", r[0], r[0]+r[1]-1))
 				resp, err := h.Client().Do(req)

@@ -23,7 +23,8 @@ type listing struct {
 // listAll follows all pages and returns keys and prefixes in the order told.
 func (c *client) listAll(v2 bool, prefix, delimiter, after string, max int) []string {
 	c.t.Helper()
-	q := url.Values{"prefix": {prefix}, "delimiter": {delimiter}, "max-keys": {fmt.Sprint(max)}, "encoding-type": {"url"}}
+	q := url.Values{"prefix": {prefix}, "delimiter": {delimiter}, "max-keys": {fmt.Sprint(max)},
+		"encoding-type": {"url"}}
 	if v2 {
 		q.Set("list-type", "2")
 		q.Set("start-after", after)
@@ -70,7 +71,8 @@ func unescape(t *testing.T, s string) string {
 
 func TestList(t *testing.T) {
 	c := newClient(t)
-	keys := []string{"a", "a/", "a/b", "a/b/c", "a/d", "a0", "b//x", "b/é&<", "b/+ %", "z/1", "z/2", "z/3"}
+	keys := []string{"a", "a/", "a/b", "a/b/c", "a/d", "a0",
+		"b//x", "b/é&<", "b/+ %", "z/1", "z/2", "z/3"}
 	slices.Sort(keys)
 	for _, k := range keys {
 		c.ok("PUT", "/b/"+url.PathEscape(k), k)
@@ -97,8 +99,11 @@ func TestList(t *testing.T) {
 				want := model(prefix, delimiter, after)
 				for _, max := range []int{1, 2, 3, 1000} {
 					for _, v2 := range []bool{false, true} {
-						if got := c.listAll(v2, prefix, delimiter, after, max); !slices.Equal(got, want) {
-							t.Errorf("list v2=%v prefix %q delimiter %q after %q max %d = %q, want %q", v2, prefix, delimiter, after, max, got, want)
+						if got := c.listAll(v2, prefix, delimiter,
+							after, max); !slices.Equal(got, want) {
+							t.Errorf(
+								"list v2=%v prefix %q delimiter %q after %q max %d = %q, want %q",
+								v2, prefix, delimiter, after, max, got, want)
 						}
 					}
 				}

@@ -38,7 +38,8 @@ func newMemfile(size int64) (*memfile, []byte, error) {
 	if err != nil {
 		return nil, nil, errors.Join(os.NewSyscallError("mmap", err), unix.Close(fd))
 	}
-	return &memfile{path: fmt.Sprintf("/proc/self/fd/%d", fd), size: size, hashes: make(map[string]string)}, b, nil
+	return &memfile{path: fmt.Sprintf("/proc/self/fd/%d", fd),
+		size: size, hashes: make(map[string]string)}, b, nil
 }
 
 // send sends n bytes from off on.

@@ -163,17 +163,20 @@ func TestConditions(t *testing.T) {
 		etag := c.ok("PUT", "/b/k", "old").etag()
 		value := strings.ReplaceAll(tt.header[1], "ETAG", etag)
 		if a := c.do(tt.method, tt.path, "", tt.header[0], value); a.status != tt.status {
-			t.Errorf("%s %s %s: %s = %d, want %d", tt.method, tt.path, tt.header[0], tt.header[1], a.status, tt.status)
+			t.Errorf("%s %s %s: %s = %d, want %d", tt.method, tt.path, tt.header[0],
+				tt.header[1], a.status, tt.status)
 		}
 		if tt.status == 412 && c.ok("GET", "/b/k", "").body != "old" {
-			t.Errorf("%s %s %s: %s was refused and done all the same", tt.method, tt.path, tt.header[0], tt.header[1])
+			t.Errorf("%s %s %s: %s was refused and done all the same", tt.method,
+				tt.path, tt.header[0], tt.header[1])
 		}
 	}
 }
 
 func TestHeaders(t *testing.T) {
 	c := newClient(t)
-	c.ok("PUT", "/b/k", "x", "x-amz-meta-mtime", "17", "Content-Type", "text/csv", "Cache-Control", "no-cache",
+	c.ok("PUT", "/b/k", "x", "x-amz-meta-mtime", "17", "Content-Type", "text/csv",
+		"Cache-Control", "no-cache",
 		"x-amz-acl", "private", "x-amz-checksum-crc32", "jNxlGg==")
 	for _, tt := range []struct{ method, name, want string }{
 		{"HEAD", "x-amz-meta-mtime", "17"},
@@ -185,11 +188,13 @@ func TestHeaders(t *testing.T) {
 		{"HEAD", "Accept-Ranges", "bytes"},
 		{"HEAD", "x-amz-checksum-crc32", "jNxlGg=="},
 	} {
-		if got := c.ok(tt.method, "/b/k", "", "x-amz-checksum-mode", "ENABLED").header.Get(tt.name); got != tt.want {
+		if got := c.ok(tt.method, "/b/k", "", "x-amz-checksum-mode",
+			"ENABLED").header.Get(tt.name); got != tt.want {
 			t.Errorf("%s: %s = %q, want %q", tt.method, tt.name, got, tt.want)
 		}
 	}
-	if got := c.ok("GET", "/b/k?response-content-type=a%2Fb", "").header.Get("Content-Type"); got != "a/b" {
+	if got := c.ok("GET", "/b/k?response-content-type=a%2Fb",
+		"").header.Get("Content-Type"); got != "a/b" {
 		t.Errorf("Content-Type asked for in the query = %q, want a/b", got)
 	}
 }
@@ -215,7 +220,8 @@ func TestChunkedBody(t *testing.T) {
 		{"no decoded length", "0\r\n\r\n", "", "", 411},
 	} {
 		c := newClient(t)
-		a := c.do("PUT", "/b/k", tt.body, "x-amz-content-sha256", signed, "x-amz-decoded-content-length", tt.length,
+		a := c.do("PUT", "/b/k", tt.body, "x-amz-content-sha256",
+			signed, "x-amz-decoded-content-length", tt.length,
 			"Content-Encoding", "aws-chunked,gzip")
 		if a.status != tt.status {
 			t.Errorf("%s: PUT = %d %s, want %d", tt.name, a.status, a.code(), tt.status)
@@ -229,7 +235,8 @@ func TestChunkedBody(t *testing.T) {
 		}
 		got := c.ok("GET", "/b/k", "", "Accept-Encoding", "identity")
 		if got.body != tt.want || got.header.Get("Content-Encoding") != "gzip" {
-			t.Errorf("%s: GET = %q, encoding %q, want %q, gzip", tt.name, got.body, got.header.Get("Content-Encoding"), tt.want)
+			t.Errorf("%s: GET = %q, encoding %q, want %q, gzip", tt.name, got.body,
+				got.header.Get("Content-Encoding"), tt.want)
 		}
 		if tt.name == "trailer" && a.header.Get("x-amz-checksum-crc32") != "AAAAAA==" {
 			t.Errorf("trailer: checksum %q came back", a.header.Get("x-amz-checksum-crc32"))
@@ -242,10 +249,13 @@ func TestCopyAndDelete(t *testing.T) {
 	etag := c.ok("PUT", "/b/a%20b%2B", "body", "x-amz-meta-who", "me").etag()
 	src := []string{"x-amz-copy-source", "/b/a%20b%2B"}
 	c.ok("PUT", "/b/kept", "", src...)
-	c.ok("PUT", "/b/new", "", append(src, "x-amz-metadata-directive", "REPLACE", "x-amz-meta-who", "you")...)
+	c.ok("PUT", "/b/new",
+		"", append(src, "x-amz-metadata-directive", "REPLACE", "x-amz-meta-who", "you")...)
 	for key, want := range map[string]string{"kept": "me", "new": "you"} {
-		if a := c.ok("GET", "/b/"+key, ""); a.body != "body" || a.header.Get("x-amz-meta-who") != want || a.etag() == etag {
-			t.Errorf("copy %s = %q by %q, ETag %s", key, a.body, a.header.Get("x-amz-meta-who"), a.etag())
+		if a := c.ok("GET", "/b/"+key, ""); a.body != "body" ||
+			a.header.Get("x-amz-meta-who") != want || a.etag() == etag {
+			t.Errorf("copy %s = %q by %q, ETag %s", key, a.body,
+				a.header.Get("x-amz-meta-who"), a.etag())
 		}
 	}
 	for _, tt := range []struct {
@@ -269,8 +279,9 @@ func TestCopyAndDelete(t *testing.T) {
 		Deleted []struct{ Key string }
 		Error   []struct{ Key, Code string }
 	}
-	c.ok("POST", "/b?delete", `<Delete><Object><Key>kept</Key></Object><Object><Key>none</Key></Object>`+
-		`<Object><Key>new</Key><ETag>other</ETag></Object></Delete>`).into(t, &out)
+	c.ok("POST", "/b?delete",
+		`<Delete><Object><Key>kept</Key></Object><Object><Key>none</Key></Object>`+
+			`<Object><Key>new</Key><ETag>other</ETag></Object></Delete>`).into(t, &out)
 	if len(out.Deleted) != 2 || len(out.Error) != 1 || out.Error[0].Code != "PreconditionFailed" {
 		t.Errorf("DeleteObjects = %+v", out)
 	}

@@ -103,7 +103,8 @@ func (s *Server) uploadPartCopy(q *request) error {
 	if err != nil {
 		return err
 	}
-	return writeXML(q.w, http.StatusOK, copied{xml.Name{Local: "CopyPartResult"}, `"` + p.etag + `"`, stamp(p.modified)})
+	return writeXML(q.w, http.StatusOK,
+		copied{xml.Name{Local: "CopyPartResult"}, `"` + p.etag + `"`, stamp(p.modified)})
 }
 
 // maxXML is more than any request document is long.
@@ -146,7 +147,8 @@ func (s *Server) completeUpload(q *request) error {
 		}
 		cs = append(cs, have.content)
 	}
-	o := &object{content: join(cs), header: u.header, checksum: checksums(q.r.Header), parts: len(cs)}
+	o := &object{content: join(cs), header: u.header,
+		checksum: checksums(q.r.Header), parts: len(cs)}
 	if err := st.putLocked(q.bucket, q.key, o, q.r.Header); err != nil {
 		return err
 	}
@@ -154,7 +156,8 @@ func (s *Server) completeUpload(q *request) error {
 	return writeXML(q.w, http.StatusOK, struct {
 		XMLName                     xml.Name `xml:"CompleteMultipartUploadResult"`
 		Location, Bucket, Key, ETag string
-	}{Location: "http://" + q.r.Host + q.r.URL.EscapedPath(), Bucket: q.bucket, Key: q.key, ETag: `"` + o.etag + `"`})
+	}{Location: "http://" + q.r.Host + q.r.URL.EscapedPath(), Bucket: q.bucket, Key: q.key,
+		ETag: `"` + o.etag + `"`})
 }
 
 func (s *Server) abortUpload(q *request) error {
@@ -202,7 +205,8 @@ func (s *Server) listParts(q *request) error {
 			out.Part = append(out.Part, listed{n, stamp(p.modified), `"` + p.etag + `"`, p.size})
 		}
 	}
-	slices.SortFunc(out.Part, func(a, b listed) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
+	slices.SortFunc(out.Part,
+		func(a, b listed) int { return cmp.Compare(a.PartNumber, b.PartNumber) })
 	if len(out.Part) > out.MaxParts {
 		out.Part, out.IsTruncated = out.Part[:out.MaxParts], true
 	}

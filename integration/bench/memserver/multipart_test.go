@@ -19,9 +19,11 @@ func (c *client) complete(id string, parts []any, header ...string) answer {
 	c.t.Helper()
 	var b strings.Builder
 	for i := 0; i+1 < len(parts); i += 2 {
-		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag></Part>", parts[i], parts[i+1])
+		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><ETag>&quot;%s&quot;</ETag></Part>",
+			parts[i], parts[i+1])
 	}
-	return c.do("POST", "/b/k?uploadId="+id, "<CompleteMultipartUpload>"+b.String()+"</CompleteMultipartUpload>", header...)
+	return c.do("POST", "/b/k?uploadId="+id,
+		"<CompleteMultipartUpload>"+b.String()+"</CompleteMultipartUpload>", header...)
 }
 
 func TestMultipart(t *testing.T) {
@@ -33,7 +35,8 @@ func TestMultipart(t *testing.T) {
 	c.ok("PUT", at+"9", "lost: sent again below")
 	nine := c.ok("PUT", at+"9", "tail").etag()
 	var part struct{ ETag string }
-	c.ok("PUT", at+"2", "", "x-amz-copy-source", "b/src", "x-amz-copy-source-range", fmt.Sprintf("bytes=3-%d", 2+len(big))).into(t, &part)
+	c.ok("PUT", at+"2", "", "x-amz-copy-source", "b/src", "x-amz-copy-source-range",
+		fmt.Sprintf("bytes=3-%d", 2+len(big))).into(t, &part)
 	two := strings.Trim(part.ETag, `"`)
 
 	if a := c.do("HEAD", "/b/k", ""); a.status != 404 {
@@ -62,17 +65,21 @@ func TestMultipart(t *testing.T) {
 		}
 	}
 	c.ok("GET", "/b/k?max-parts=1&uploadId="+id, "").into(t, &listed)
-	if len(listed.Part) != 1 || listed.Part[0].PartNumber != 2 || listed.Part[0].Size != minPartSize || !listed.IsTruncated {
+	if len(listed.Part) != 1 || listed.Part[0].PartNumber != 2 ||
+		listed.Part[0].Size != minPartSize || !listed.IsTruncated {
 		t.Errorf("ListParts = %+v", listed)
 	}
 	if a := c.complete(id, []any{2, two, 9, nine}, "If-None-Match", "*"); a.status != 200 {
 		t.Fatalf("Complete = %d %s", a.status, a.body)
 	}
 	a := c.ok("GET", "/b/k", "")
-	if a.body != big+"tail" || a.header.Get("x-amz-meta-who") != "me" || !strings.HasSuffix(a.etag(), "-2") {
-		t.Errorf("GET: %d bytes by %q, ETag %s", len(a.body), a.header.Get("x-amz-meta-who"), a.etag())
+	if a.body != big+"tail" || a.header.Get("x-amz-meta-who") != "me" ||
+		!strings.HasSuffix(a.etag(), "-2") {
+		t.Errorf("GET: %d bytes by %q, ETag %s", len(a.body),
+			a.header.Get("x-amz-meta-who"), a.etag())
 	}
-	if got := c.ok("GET", "/b/k", "", "Range", fmt.Sprintf("bytes=%d-%d", len(big)-1, len(big)+1)).body; got != "fta" {
+	if got := c.ok("GET", "/b/k", "", "Range",
+		fmt.Sprintf("bytes=%d-%d", len(big)-1, len(big)+1)).body; got != "fta" {
 		t.Errorf("the bytes around the seam = %q, want fta", got)
 	}
 	if a := c.complete(id, []any{2, two, 9, nine}); a.code() != "NoSuchUpload" {

@@ -13,7 +13,8 @@ import (
 // keptHeader reports whether PUT keeps the header name and GET sends it again.
 func keptHeader(name string) bool {
 	switch name {
-	case "Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language", "Cache-Control", "Expires",
+	case "Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language",
+		"Cache-Control", "Expires",
 		"X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location":
 		return true
 	}
@@ -50,7 +51,8 @@ func kept(h http.Header) http.Header {
 func checksums(h http.Header) http.Header {
 	out := make(http.Header)
 	for name, v := range h {
-		if strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Algorithm" && name != "X-Amz-Checksum-Mode" {
+		if strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Algorithm" &&
+			name != "X-Amz-Checksum-Mode" {
 			out[name] = v
 		}
 	}
@@ -166,7 +168,8 @@ func (s *Server) copyObject(q *request) error {
 	if err := s.store.put(q.bucket, q.key, o, q.r.Header); err != nil {
 		return err
 	}
-	return writeXML(q.w, http.StatusOK, copied{xml.Name{Local: "CopyObjectResult"}, `"` + o.etag + `"`, stamp(o.modified)})
+	return writeXML(q.w, http.StatusOK,
+		copied{xml.Name{Local: "CopyObjectResult"}, `"` + o.etag + `"`, stamp(o.modified)})
 }
 
 // stamp is a time as S3 writes it in XML.
@@ -193,7 +196,8 @@ func (s *Server) deleteObjects(q *request) error {
 		Quiet  bool
 		Object []struct{ Key, ETag string }
 	}
-	if err := xml.Unmarshal(b, &in); err != nil || len(in.Object) == 0 || len(in.Object) > maxDelete {
+	if err := xml.Unmarshal(b, &in); err != nil || len(in.Object) == 0 ||
+		len(in.Object) > maxDelete {
 		return errMalformedXML
 	}
 	type deleted struct{ Key string }

@@ -55,7 +55,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Cer
 		l = &throttledListener{Listener: l, rate: s.cfg.ConnRate}
 	}
 	// S3 has no HTTP/2 either.
-	srv := &http.Server{Handler: s, TLSNextProto: make(map[string]func(*http.Server, *tls.Conn, http.Handler))}
+	srv := &http.Server{Handler: s,
+		TLSNextProto: make(map[string]func(*http.Server, *tls.Conn, http.Handler))}
 	if certificate != nil {
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 	}
@@ -139,7 +140,8 @@ func routeBucket(q *request) operation {
 	case http.MethodGet:
 		for _, sub := range bucketSubresources {
 			if q.has(sub.query) {
-				return operation{sub.op, func(s *Server, q *request) error { return s.bucketSubresource(q, sub) }}
+				return operation{sub.op,
+					func(s *Server, q *request) error { return s.bucketSubresource(q, sub) }}
 			}
 		}
 		if q.has("uploads") {

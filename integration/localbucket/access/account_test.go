@@ -16,7 +16,8 @@ func TestBareAccount(t *testing.T) {
 		t.Skip("RGW 16 names users, not accounts")
 	}
 	l := newBucket(t, "article", types.ObjectOwnershipObjectWriter)
-	putPolicy(t, l, statements{{"Allow", []string{"s3:ListBucket"}, "", []string{l.Third.AccountID}, nil}})
+	putPolicy(t,
+		l, statements{{"Allow", []string{"s3:ListBucket"}, "", []string{l.Third.AccountID}, nil}})
 	owner, client, third := parties(t, l)
 	_, err := third.owners()
 	want(t, "third's list", err, "OK")
@@ -34,10 +35,12 @@ func TestUnknownPrincipal(t *testing.T) {
 		t.Skip("RGW 16 takes any user's name")
 	}
 	l := newBucket(t, "article", types.ObjectOwnershipObjectWriter)
-	for _, arn := range []string{"arn:aws:iam::000000000000:root", "000000000000", l.Client.AccessKeyID, "arn:aws:iam::" + l.Client.AccountID + ":user/none"} {
+	for _, arn := range []string{"arn:aws:iam::000000000000:root", "000000000000",
+		l.Client.AccessKeyID, "arn:aws:iam::" + l.Client.AccountID + ":user/none"} {
 		doc := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + arn +
 			`"},"Action":"s3:ListBucket","Resource":"arn:aws:s3:::` + l.Bucket + `"}]}`
-		_, err := l.S3(l.Owner).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &l.Bucket, Policy: &doc})
+		_, err := l.S3(l.Owner).PutBucketPolicy(t.Context(),
+			&s3.PutBucketPolicyInput{Bucket: &l.Bucket, Policy: &doc})
 		want(t, "policy for "+arn, err, "400 MalformedPolicy")
 	}
 }
@@ -60,7 +63,8 @@ func TestBuckets(t *testing.T) {
 		return false
 	}
 	if !has(owner) || has(client) {
-		t.Errorf("bucket listed for owner, client = %v, %v, want true, false", has(owner), has(client))
+		t.Errorf("bucket listed for owner, client = %v, %v, want true, false",
+			has(owner), has(client))
 	}
 	acl, err := owner.api.GetBucketAcl(t.Context(), &s3.GetBucketAclInput{Bucket: &l.Bucket})
 	if err != nil || aws.ToString(acl.Owner.ID) != l.Owner.AccountID {

@@ -16,14 +16,17 @@ const (
 
 // TestRepair opens to the owner what the client uploaded without the ACL.
 func TestRepair(t *testing.T) {
-	replace := func(in *s3.CopyObjectInput) { in.MetadataDirective = types.MetadataDirectiveReplace }
+	replace := func(in *s3.CopyObjectInput) {
+		in.MetadataDirective = types.MetadataDirectiveReplace
+	}
 	for name, repair := range map[string]func(p party) error{
 		"the ACL":            func(p party) error { return p.putACL("f", fullControl) },
 		"a copy onto itself": func(p party) error { return p.copy("f", "f", fullControl, replace) },
 		"another put":        func(p party) error { return p.put("f", "data", fullControl) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			owner, client, third := parties(t, newBucket(t, "article", types.ObjectOwnershipObjectWriter))
+			owner, client, third := parties(t,
+				newBucket(t, "article", types.ObjectOwnershipObjectWriter))
 			want(t, "client's put", client.put("f", "data", ""), "OK")
 			want(t, "owner's get", owner.get("f", "data"), "403")
 			want(t, "a third party's repair", repair(third), "403")
@@ -81,14 +84,16 @@ func TestGetACL(t *testing.T) {
 		{"bucket-owner-read", nil, []string{client.id + " FULL_CONTROL", owner + " READ"}},
 		{"public-read", nil, []string{client.id + " FULL_CONTROL", allUsers + " READ"}},
 		{"authenticated-read", nil, []string{
-			client.id + " FULL_CONTROL", "http://acs.amazonaws.com/groups/global/AuthenticatedUsers READ",
+			client.id +
+				" FULL_CONTROL", "http://acs.amazonaws.com/groups/global/AuthenticatedUsers READ",
 		}},
 		{"", func(in *s3.PutObjectInput) { in.GrantFullControl = aws.String("id=" + owner) }, []string{owner + " FULL_CONTROL"}},
 		{"", func(in *s3.PutObjectInput) {
 			in.GrantRead = aws.String(`id="` + third.id + `", uri="` + allUsers + `"`)
 			in.GrantWriteACP = aws.String("id=" + client.id)
 			in.GrantReadACP = aws.String("id=" + client.id)
-		}, []string{third.id + " READ", allUsers + " READ", client.id + " READ_ACP", client.id + " WRITE_ACP"}},
+		}, []string{third.id + " READ", allUsers + " READ", client.id + " READ_ACP",
+			client.id + " WRITE_ACP"}},
 	} {
 		var more []func(*s3.PutObjectInput)
 		if tt.grants != nil {

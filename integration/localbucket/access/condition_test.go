@@ -23,7 +23,8 @@ func TestConditions(t *testing.T) {
 			return p.put("f", "new", "", func(in *s3.PutObjectInput) { f(in, etag) })
 		}
 	}
-	complete := func(f func(in *s3.CompleteMultipartUploadInput, etag string)) func(party, string) error {
+	complete := func(f func(in *s3.CompleteMultipartUploadInput, etag string)) func(party,
+		string) error {
 		return func(p party, etag string) error {
 			u, err := p.begin("f", "")
 			if err == nil {
@@ -58,9 +59,10 @@ func TestConditions(t *testing.T) {
 		{"put, none, missing", false, put(func(in *s3.PutObjectInput, _ string) { in.IfNoneMatch = aws.String("*") }), same("OK")},
 		{"put, match", true, put(func(in *s3.PutObjectInput, e string) { in.IfMatch = &e }), outcome{"OK", "412", quoted}},
 		{"put, other", true, put(func(in *s3.PutObjectInput, _ string) { in.IfMatch = aws.String(noETag) }), same("412")},
-		{"put, match, missing", false, put(func(in *s3.PutObjectInput, _ string) { in.IfMatch = aws.String(noETag) }), outcome{
-			"404", "412", "RGW 16 answers 412 for a missing key",
-		}},
+		{"put, match, missing", false,
+			put(func(in *s3.PutObjectInput, _ string) { in.IfMatch = aws.String(noETag) }), outcome{
+				"404", "412", "RGW 16 answers 412 for a missing key",
+			}},
 
 		{"complete, none, exists", true, complete(func(in *s3.CompleteMultipartUploadInput, _ string) { in.IfNoneMatch = aws.String("*") }), ignored("412", "OK", "Complete")},
 		{"complete, none, missing", false, complete(func(in *s3.CompleteMultipartUploadInput, _ string) { in.IfNoneMatch = aws.String("*") }), same("OK")},
@@ -104,7 +106,8 @@ func TestRacingCreates(t *testing.T) {
 	for i := range outcomes {
 		wg.Go(func() {
 			p := []party{owner, client}[i%2]
-			outcomes[i] = answer(p.put("f", fmt.Sprint(i), "", func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }))
+			outcomes[i] = answer(p.put("f", fmt.Sprint(i), "",
+				func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }))
 		})
 	}
 	wg.Wait()

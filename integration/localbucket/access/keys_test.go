@@ -41,7 +41,8 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: begin: %v", key, err)
 			continue
 		}
-		_, err = client.api.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &l.Bucket, Key: &key, UploadId: &u.id})
+		_, err = client.api.ListParts(t.Context(),
+			&s3.ListPartsInput{Bucket: &l.Bucket, Key: &key, UploadId: &u.id})
 		want(t, key+": list of parts", err, "OK")
 		want(t, key+": part", u.part("data"), "OK")
 		want(t, key+": complete", u.complete(), "OK")
@@ -79,7 +80,8 @@ func TestCopyKeeps(t *testing.T) {
 	check("g", "text/csv", "12345.678")
 	want(t, "copy onto itself", client.copy("g", "g", fullControl), "400")
 	want(t, "copy onto itself", client.copy("g", "g", fullControl, func(in *s3.CopyObjectInput) {
-		in.MetadataDirective, in.ContentType = types.MetadataDirectiveReplace, aws.String("text/plain")
+		in.MetadataDirective, in.ContentType = types.MetadataDirectiveReplace,
+			aws.String("text/plain")
 		in.Metadata = map[string]string{"mtime": "2"}
 	}), "OK")
 	check("g", "text/plain", "2")

@@ -36,7 +36,8 @@ func TestListMany(t *testing.T) {
 		}
 		for _, o := range page.Contents {
 			if *o.Key != key(n) || aws.ToString(o.Owner.ID) != by(n).id {
-				t.Fatalf("entry %d = %q of %q, want %q of %q", n, *o.Key, aws.ToString(o.Owner.ID), key(n), by(n).id)
+				t.Fatalf("entry %d = %q of %q, want %q of %q",
+					n, *o.Key, aws.ToString(o.Owner.ID), key(n), by(n).id)
 			}
 			n++
 		}
@@ -53,7 +54,8 @@ func TestListFolders(t *testing.T) {
 	for _, key := range []string{"Delivery/", "Delivery/a/b", "Submissions/x", "top"} {
 		want(t, "put "+key, owner.put(key, "", ""), "OK")
 	}
-	out, err := client.api.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &l.Bucket, Delimiter: aws.String("/")})
+	out, err := client.api.ListObjectsV2(t.Context(),
+		&s3.ListObjectsV2Input{Bucket: &l.Bucket, Delimiter: aws.String("/")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,8 @@ func TestListFolders(t *testing.T) {
 // TestMissingKeyIsHidden from who may read but not list.
 func TestMissingKeyIsHidden(t *testing.T) {
 	l := newBucket(t, "article", types.ObjectOwnershipObjectWriter)
-	putPolicy(t, l, statements{{"Allow", []string{"s3:GetObject"}, "/*", []string{l.Client.Principal}, nil}})
+	putPolicy(t,
+		l, statements{{"Allow", []string{"s3:GetObject"}, "/*", []string{l.Client.Principal}, nil}})
 	_, client, third := parties(t, l)
 	_, err := client.head("missing")
 	want(t, "client's head", err, "403")

@@ -29,7 +29,8 @@ func (p party) begin(key, acl string) (*upload, error) {
 func (u *upload) part(body string) error {
 	n := aws.Int32(int32(len(u.parts) + 1))
 	out, err := u.api.UploadPart(u.t.Context(), &s3.UploadPartInput{
-		Bucket: &u.bucket, Key: &u.key, UploadId: &u.id, PartNumber: n, Body: strings.NewReader(body),
+		Bucket: &u.bucket, Key: &u.key, UploadId: &u.id, PartNumber: n,
+		Body: strings.NewReader(body),
 	})
 	if err == nil {
 		u.parts = append(u.parts, types.CompletedPart{PartNumber: n, ETag: out.ETag})
@@ -57,7 +58,8 @@ func (u *upload) abort(as party) error {
 }
 
 // multipart uploads the body as one part.
-func (p party) multipart(key, body, acl string, more ...func(*s3.CompleteMultipartUploadInput)) error {
+func (p party) multipart(key, body, acl string,
+	more ...func(*s3.CompleteMultipartUploadInput)) error {
 	u, err := p.begin(key, acl)
 	if err != nil {
 		return err

@@ -74,10 +74,11 @@ func TestOwnershipChanges(t *testing.T) {
 	l := newBucket(t, "dropbox", types.ObjectOwnershipObjectWriter)
 	owner, client, _ := parties(t, l)
 	set := func(o types.ObjectOwnership) {
-		_, err := owner.api.PutBucketOwnershipControls(t.Context(), &s3.PutBucketOwnershipControlsInput{
-			Bucket:            &l.Bucket,
-			OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: o}}},
-		})
+		_, err := owner.api.PutBucketOwnershipControls(t.Context(),
+			&s3.PutBucketOwnershipControlsInput{
+				Bucket:            &l.Bucket,
+				OwnershipControls: &types.OwnershipControls{Rules: []types.OwnershipControlsRule{{ObjectOwnership: o}}},
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +89,8 @@ func TestOwnershipChanges(t *testing.T) {
 	set(types.ObjectOwnershipBucketOwnerEnforced)
 	want(t, "owner's get under Enforced", owner.get("f", "data"), "OK")
 	want(t, "client's get under Enforced", client.get("f", "data"), "403")
-	want(t, "owner's change of an ACL under Enforced", owner.putACL("f", "private"), "400 AccessControlListNotSupported")
+	want(t, "owner's change of an ACL under Enforced", owner.putACL("f", "private"),
+		"400 AccessControlListNotSupported")
 	out, err := owner.getACL("f")
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,8 @@ func TestPartCopy(t *testing.T) {
 		})
 		want(t, "copy of a part of "+key, err, outcome)
 		if err == nil {
-			u.parts = []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: out.CopyPartResult.ETag}}
+			u.parts = []types.CompletedPart{{PartNumber: aws.Int32(1),
+				ETag: out.CopyPartResult.ETag}}
 			want(t, "complete", u.complete(), "OK")
 			want(t, "get of the copy", owner.get("copy", "cdef"), "OK")
 		}
@@ -68,7 +69,8 @@ func TestInitiator(t *testing.T) {
 		}
 		want(t, "part", u.part("data"), "OK")
 		list := func(p party) error {
-			_, err := p.api.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &l.Bucket, Key: &u.key, UploadId: &u.id})
+			_, err := p.api.ListParts(t.Context(),
+				&s3.ListPartsInput{Bucket: &l.Bucket, Key: &u.key, UploadId: &u.id})
 			return err
 		}
 		want(t, "client's list of parts", list(client), "OK")

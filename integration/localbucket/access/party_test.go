@@ -28,7 +28,8 @@ func parties(t *testing.T, l bucket.Line) (owner, client, third party) {
 
 func (p party) put(key, body, acl string, more ...func(*s3.PutObjectInput)) error {
 	in := &s3.PutObjectInput{
-		Bucket: &p.bucket, Key: &key, Body: bytes.NewReader([]byte(body)), ACL: types.ObjectCannedACL(acl),
+		Bucket: &p.bucket, Key: &key, Body: bytes.NewReader([]byte(body)),
+		ACL: types.ObjectCannedACL(acl),
 	}
 	for _, f := range more {
 		f(in)
@@ -62,7 +63,8 @@ func (p party) delete(key string) error {
 
 func (p party) copy(from, to, acl string, more ...func(*s3.CopyObjectInput)) error {
 	in := &s3.CopyObjectInput{
-		Bucket: &p.bucket, Key: &to, CopySource: aws.String(p.bucket + "/" + from), ACL: types.ObjectCannedACL(acl),
+		Bucket: &p.bucket, Key: &to, CopySource: aws.String(p.bucket + "/" + from),
+		ACL: types.ObjectCannedACL(acl),
 	}
 	for _, f := range more {
 		f(in)
@@ -84,7 +86,8 @@ func (p party) putACL(key, acl string) error {
 
 // owners lists the bucket: the owner of each key.
 func (p party) owners() (map[string]string, error) {
-	out, err := p.api.ListObjectsV2(p.t.Context(), &s3.ListObjectsV2Input{Bucket: &p.bucket, FetchOwner: aws.Bool(true)})
+	out, err := p.api.ListObjectsV2(p.t.Context(),
+		&s3.ListObjectsV2Input{Bucket: &p.bucket, FetchOwner: aws.Bool(true)})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +103,8 @@ func (p party) owners() (map[string]string, error) {
 
 func (p party) annotate(key, name, text string) error {
 	_, err := p.api.PutObjectAnnotation(p.t.Context(), &s3.PutObjectAnnotationInput{
-		Bucket: &p.bucket, Key: &key, AnnotationName: &name, AnnotationPayload: strings.NewReader(text),
+		Bucket: &p.bucket, Key: &key, AnnotationName: &name,
+		AnnotationPayload: strings.NewReader(text),
 	})
 	return err
 }

@@ -43,7 +43,8 @@ func putPolicy(t *testing.T, l bucket.Line, ss statements) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.S3(l.Owner).PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &l.Bucket, Policy: aws.String(string(doc))})
+	_, err = l.S3(l.Owner).PutBucketPolicy(t.Context(),
+		&s3.PutBucketPolicyInput{Bucket: &l.Bucket, Policy: aws.String(string(doc))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,8 @@ var operations = []struct {
 }{
 	{"list", func(p party) error { _, err := p.owners(); return err }},
 	{"list uploads", func(p party) error {
-		_, err := p.api.ListMultipartUploads(p.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &p.bucket})
+		_, err := p.api.ListMultipartUploads(p.t.Context(),
+			&s3.ListMultipartUploadsInput{Bucket: &p.bucket})
 		return err
 	}},
 	{"get policy", func(p party) error {
@@ -206,12 +208,14 @@ func TestACLCondition(t *testing.T) {
 			want(t, "put with", client.put("f", "data", fullControl), "OK")
 			const noCondition = "RGW 16 does not tell the condition the ACL of a copy or an upload"
 			missing := func(want string) outcome { // as if there were no ACL
-				return outcome{want, map[string]string{"allow": "403", "deny": "OK"}[name], noCondition}
+				return outcome{want,
+					map[string]string{"allow": "403", "deny": "OK"}[name], noCondition}
 			}
 			want(t, "copy without", client.copy("f", "g", ""), missing("403").here())
 			want(t, "copy with", client.copy("f", "g", fullControl), missing("OK").here())
 			want(t, "multipart without", client.multipart("f", "data", ""), "403")
-			want(t, "multipart with", client.multipart("f", "data", fullControl), outcome{"OK", "403", noCondition}.here())
+			want(t, "multipart with", client.multipart("f", "data", fullControl),
+				outcome{"OK", "403", noCondition}.here())
 		})
 	}
 }
@@ -222,8 +226,10 @@ func TestAnonymous(t *testing.T) {
 	_, client, _ := parties(t, l)
 	want(t, "put", client.put("open", "data", "public-read"), "OK")
 	want(t, "put", client.put("shut", "data", "authenticated-read"), "OK")
-	for path, status := range map[string]int{"/open": 200, "/shut": 403, "": 403, "/open?acl": 403} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.Endpoint+"/"+l.Bucket+path, nil)
+	for path, status := range map[string]int{"/open": 200, "/shut": 403,
+		"": 403, "/open?acl": 403} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			l.Endpoint+"/"+l.Bucket+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,11 +253,15 @@ func TestExpectedBucketOwner(t *testing.T) {
 	owner, _, _ := parties(t, l)
 	want(t, "put", owner.put("f", "data", ""), "OK")
 	for id, outcome := range map[string]string{l.Owner.AccountID: "OK", l.Client.AccountID: "403"} {
-		want(t, "put", owner.put("f", "data", "", func(in *s3.PutObjectInput) { in.ExpectedBucketOwner = &id }), outcome)
-		_, err := owner.api.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &l.Bucket, ExpectedBucketOwner: &id})
+		want(t, "put", owner.put("f", "data",
+			"", func(in *s3.PutObjectInput) { in.ExpectedBucketOwner = &id }), outcome)
+		_, err := owner.api.HeadBucket(t.Context(),
+			&s3.HeadBucketInput{Bucket: &l.Bucket, ExpectedBucketOwner: &id})
 		want(t, "head of the bucket", err, outcome)
-		_, err = owner.api.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &l.Bucket, ExpectedBucketOwner: &id})
+		_, err = owner.api.ListObjectsV2(t.Context(),
+			&s3.ListObjectsV2Input{Bucket: &l.Bucket, ExpectedBucketOwner: &id})
 		want(t, "list", err, outcome)
-		want(t, "copy", owner.copy("f", "g", "", func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = &id }), outcome)
+		want(t, "copy", owner.copy("f", "g",
+			"", func(in *s3.CopyObjectInput) { in.ExpectedSourceBucketOwner = &id }), outcome)
 	}
 }

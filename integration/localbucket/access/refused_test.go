@@ -27,10 +27,12 @@ func TestRefusedBody(t *testing.T) {
 		body := strings.Repeat("x", size)
 		want(t, "put", third.put("f", body, ""), "403")
 		_, err := third.api.UploadPart(t.Context(), &s3.UploadPartInput{
-			Bucket: &l.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(1), Body: strings.NewReader(body),
+			Bucket: &l.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(1),
+			Body: strings.NewReader(body),
 		})
 		want(t, "part", err, "403")
-		want(t, "conditional put", owner.put("g", body, "", func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) }), outcome{
+		want(t, "conditional put", owner.put("g",
+			body, "", func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) }), outcome{
 			"404", "412", "RGW 16 answers 412 for a missing key",
 		}.here())
 	}

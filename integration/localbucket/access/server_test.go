@@ -57,7 +57,8 @@ func run(m *testing.M) (code int, err error) {
 	}
 	server = bucket.Line{
 		Kind: bucket.Local, Region: "us-east-1",
-		Owner: account(bucket.OwnerID), Client: account(bucket.ClientID), Third: account(bucket.ThirdID),
+		Owner: account(bucket.OwnerID), Client: account(bucket.ClientID),
+		Third: account(bucket.ThirdID),
 	}
 	g, err := gateway.Start(context.Background(), gateway.Config{
 		Listen: "127.0.0.1:0", Dir: dir, Region: server.Region, Versions: true,

@@ -43,7 +43,8 @@ func TestOwnerReadsUploadOfClient(t *testing.T) {
 				want(t, "owner's copy", owner.copy("Delivery/f", "Submissions/copy", ""), tt.owner)
 				_, err = owner.getACL("Delivery/f")
 				want(t, "owner's get of the ACL", err, tt.ownerACL)
-				want(t, "owner's change of the ACL", owner.putACL("Delivery/f", "bucket-owner-full-control"), tt.ownerACL)
+				want(t, "owner's change of the ACL",
+					owner.putACL("Delivery/f", "bucket-owner-full-control"), tt.ownerACL)
 				want(t, "third's get", third.get("Delivery/f", "data"), tt.third)
 				owners, err := owner.owners()
 				want(t, "owner's list", err, ok)

@@ -34,7 +34,8 @@ type Entry struct {
 // NewEntry returns the entry for an invitation, with the AWS profile to use. Default folders
 // are left out.
 func NewEntry(i access.Invitation, profile string) Entry {
-	t := Entry{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner, Profile: profile, Payer: i.RequesterPays}
+	t := Entry{Bucket: i.Bucket, Endpoint: i.Endpoint, Region: i.Region, Owner: i.Owner,
+		Profile: profile, Payer: i.RequesterPays}
 	if !slices.Equal(i.Folders, access.DefaultFolders()) {
 		t.Folders = i.Folders
 	}
@@ -65,7 +66,8 @@ func (t Entry) keyValues() []keyValue {
 		folders = "[" + strings.Join(list, ", ") + "]"
 	}
 	return []keyValue{
-		{"bucket", quoted(t.Bucket)}, {"endpoint-url", quoted(t.Endpoint)}, {"region", quoted(t.Region)}, {"owner", quoted(t.Owner)},
+		{"bucket", quoted(t.Bucket)}, {"endpoint-url", quoted(t.Endpoint)}, {"region",
+			quoted(t.Region)}, {"owner", quoted(t.Owner)},
 		{"profile", quoted(t.Profile)}, {PayerSetting, payer}, {"folders", folders},
 	}
 }
@@ -122,8 +124,10 @@ func FindExchange(config, name string, t Entry) (l exchangeEntry, err error) {
 		return l, err
 	}
 	is, there := entries[l.Name]
-	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint || is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
-		return l, hint.With(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name), l.File), "give this one another name with --name")
+	if there && (is.Bucket != t.Bucket || is.Endpoint != t.Endpoint ||
+		is.Owner != "" && t.Owner != "" && is.Owner != t.Owner) {
+		return l, hint.With(fmt.Errorf("%w: [exchange.%s] of %s", errOtherExchange, TOMLKey(l.Name),
+			l.File), "give this one another name with --name")
 	}
 	if l.there = there; there {
 		l.Owner, l.Changes = is.Owner, is.changes(t)
@@ -151,7 +155,8 @@ func readEntries(config string) (file string, text []byte, entries map[string]En
 		file = real
 	}
 	if text, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return file, nil, nil, fmt.Errorf("cannot read the config file %s: %w", file, hint.WithoutPath(err))
+		return file, nil, nil, fmt.Errorf("cannot read the config file %s: %w",
+			file, hint.WithoutPath(err))
 	}
 	var doc struct {
 		Exchange map[string]Entry `toml:"exchange"`
@@ -167,7 +172,8 @@ func readEntries(config string) (file string, text []byte, entries map[string]En
 func (t Entry) changes(to Entry) (all []change) {
 	was := t.keyValues()
 	for i, e := range to.keyValues() {
-		if e.value != was[i].value && (e.value != "" || e.key == "folders" && !slices.Equal(t.Folders, access.DefaultFolders())) {
+		if e.value != was[i].value && (e.value != "" ||
+			e.key == "folders" && !slices.Equal(t.Folders, access.DefaultFolders())) {
 			all = append(all, change{e.key, was[i].value, e.value})
 		}
 	}
@@ -220,7 +226,8 @@ func withChanges(text []byte, name string, changes []change) []byte {
 			of, is := exchanges[name].(map[string]any)
 			inside = is && len(of) == 0
 		}
-		if i := slices.IndexFunc(changes, func(c change) bool { _, is := doc[c.key]; return is }); inside && !begun && i >= 0 {
+		if i := slices.IndexFunc(changes,
+			func(c change) bool { _, is := doc[c.key]; return is }); inside && !begun && i >= 0 {
 			continue // it comes below the header
 		}
 		out = append(out, line...)
@@ -259,7 +266,10 @@ func verifyChanged(l exchangeEntry, text []byte) error {
 			return nil
 		}
 	}
-	return hint.With(fmt.Errorf("cannot change [exchange.%s] of %s: its keys are not each on a line of their own", TOMLKey(l.Name), l.File),
+	return hint.With(
+		fmt.Errorf(
+			"cannot change [exchange.%s] of %s: its keys are not each on a line of their own",
+			TOMLKey(l.Name), l.File),
 		"change it by hand, or give this exchange another name with --name")
 }
 

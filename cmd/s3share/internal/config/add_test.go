@@ -12,7 +12,8 @@ import (
 	"github.com/s3share/s3share/cmd/s3share/internal/testhome"
 )
 
-var team = Entry{Bucket: "team-exchange", Region: "eu-central-1", Owner: "111122223333", Profile: "team"}
+var team = Entry{Bucket: "team-exchange", Region: "eu-central-1",
+	Owner: "111122223333", Profile: "team"}
 
 // TestAddExchange adds an exchange to config files of all kinds, and mount finds it.
 func TestAddExchange(t *testing.T) {
@@ -49,7 +50,8 @@ func TestAddExchange(t *testing.T) {
 			if folders == nil {
 				folders = Defaults().Folders
 			}
-			if s.Bucket != tt.table.Bucket || s.Region != tt.table.Region || s.Owner != tt.table.Owner || s.Profile != tt.table.Profile ||
+			if s.Bucket != tt.table.Bucket || s.Region != tt.table.Region ||
+				s.Owner != tt.table.Owner || s.Profile != tt.table.Profile ||
 				strings.Join(s.Folders, "/") != strings.Join(folders, "/") {
 				t.Errorf("mount reads %+v from\n%s", s, text)
 			}
@@ -104,7 +106,8 @@ func TestAddExchangeChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`region: "eu-central-1" (now nothing)`, `owner: "111122223333" (now nothing)`, `profile: "team" (now "old")`, `folders: nothing (now ["In", "Out"])`}
+	want := []string{`region: "eu-central-1" (now nothing)`, `owner: "111122223333" (now nothing)`,
+		`profile: "team" (now "old")`, `folders: nothing (now ["In", "Out"])`}
 	if got := fmt.Sprint(l.Changes); got != fmt.Sprint(want) {
 		t.Errorf("the changes are %s, want %s", got, want)
 	}
@@ -112,7 +115,8 @@ func TestAddExchangeChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := strings.NewReplacer("\"team\" ] # ours\n", "\"team\" ] # ours\nregion = \"eu-central-1\"\nowner = \"111122223333\"\nprofile = \"team\"\n",
+	after := strings.NewReplacer("\"team\" ] # ours\n",
+		"\"team\" ] # ours\nregion = \"eu-central-1\"\nowner = \"111122223333\"\nprofile = \"team\"\n",
 		"folders = [\"In\", \"Out\"]\nprofile = \"old\"\n", "").Replace(before)
 	if string(text) != after {
 		t.Errorf("the file is\n%s\nwant\n%s", text, after)
@@ -129,7 +133,8 @@ func TestAddExchangeKeepsTheLink(t *testing.T) {
 	testhome.Write(t, dir, "dotfiles/config.toml", "# mine\n")
 	testhome.Write(t, dir, ".config/s3share/x", "")
 	link := filepath.Join(dir, ".config/s3share/config.toml")
-	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link), os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
+	if err := errors.Join(os.Symlink(filepath.Join(dir, "dotfiles/config.toml"), link),
+		os.Chmod(filepath.Join(dir, "dotfiles/config.toml"), 0o640)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := AddExchange("", "", team); err != nil {

@@ -56,7 +56,8 @@ func parseRate(text string) (int64, error) {
 	}
 	n, err := parseSize(text)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no rate; write it in bytes a second, like 5M or 500K, or none", text)
+		return 0, fmt.Errorf("%q is no rate; write it in bytes a second, like 5M or 500K, or none",
+			text)
 	}
 	return n, checkRate(n)
 }
@@ -76,7 +77,9 @@ func ParseLimits(text string) (l s3backend.Limits, err error) {
 // checkRate refuses a rate that is most probably written without its unit.
 func checkRate(n int64) error {
 	if n < 0 || n > 0 && n < bandwidth.MinRate {
-		return fmt.Errorf("%d bytes a second is below the lowest rate, %dK; write it like 5M or 500K, or none", n, bandwidth.MinRate>>10)
+		return fmt.Errorf(
+			"%d bytes a second is below the lowest rate, %dK; write it like 5M or 500K, or none",
+			n, bandwidth.MinRate>>10)
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ func checkVariables(env []string) error {
 			continue
 		}
 		if near := hint.Near(rest, known); len(near) > 0 {
-			return hint.Usage("", "%s is unknown; did you mean %s%s?", name, variablePrefix, near[0])
+			return hint.Usage("", "%s is unknown; did you mean %s%s?",
+				name, variablePrefix, near[0])
 		}
 	}
 	return nil

@@ -63,7 +63,8 @@ func checkConfig(file string) error {
 	}
 	var unsafe *privatedir.UnsafeError
 	if errors.As(err, &unsafe) {
-		return hint.With(fmt.Errorf("the config file %w", err), "name the one that is meant with --config, or set HOME to your own home")
+		return hint.With(fmt.Errorf("the config file %w", err),
+			"name the one that is meant with --config, or set HOME to your own home")
 	}
 	return err
 }
@@ -78,7 +79,8 @@ func readConfig(file, name string, s *Settings) error {
 		return unknownExchange(file, name, nil)
 	case errors.Is(err, fs.ErrNotExist) && name != "":
 		return hint.With(fmt.Errorf("unknown exchange %q: there is no config file %s", name, file),
-			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it, or say --bucket", TOMLKey(name)))
+			fmt.Sprintf("write [exchange.%s] and bucket = \"NAME\" into it, or say --bucket",
+				TOMLKey(name)))
 	case errors.Is(err, fs.ErrNotExist):
 		return hint.With(fmt.Errorf("there is no config file %s", file), configHint)
 	case err != nil:
@@ -100,7 +102,8 @@ func readConfig(file, name string, s *Settings) error {
 	}{Exchange: map[string]*Settings{name: s}}
 	folders := s.Folders
 	s.Folders = nil
-	if err := toml.NewDecoder(bytes.NewReader(data)).EnableUnmarshalerInterface().Decode(&doc); err != nil {
+	if err := toml.NewDecoder(bytes.NewReader(data)).EnableUnmarshalerInterface().
+		Decode(&doc); err != nil {
 		return configError(file, data, err)
 	}
 	s.Exchange = name
@@ -132,14 +135,16 @@ func (c *contents) names() []string { return slices.Sorted(maps.Keys(c.Exchange)
 // readFile reads all of a config file, so that a mistake is found in whichever exchange it is.
 func readFile(file string, data []byte) (*contents, error) {
 	var c contents
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().EnableUnmarshalerInterface()
+	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().
+		EnableUnmarshalerInterface()
 	if err := dec.Decode(&c); err != nil {
 		return nil, configError(file, data, err)
 	}
 	for _, name := range c.names() {
 		for _, of := range c.Exchange[name].check() {
 			if of.err != nil {
-				return nil, fmt.Errorf("%s: %w", atLine(file, findLine(data, name, of.key, "")), of.err)
+				return nil, fmt.Errorf("%s: %w",
+					atLine(file, findLine(data, name, of.key, "")), of.err)
 			}
 		}
 	}
@@ -170,17 +175,21 @@ func (s *Settings) check() (all []checkedKey) {
 		all = append(all, checkedKey{"endpoint-url", s3backend.CheckEndpointURL(s.Endpoint)})
 	}
 	if s.Thumbnails != "" {
-		all = append(all, checkedKey{"thumbnails", prefixed("thumbnails", checkThumbnails(s.Thumbnails))})
+		all = append(all,
+			checkedKey{"thumbnails", prefixed("thumbnails", checkThumbnails(s.Thumbnails))})
 	}
 	_, err := privatename.New(s.Private)
 	all = append(all, checkedKey{"private", err})
-	for key, size := range map[string]byteSize{"cache-size": s.CacheSize, "memory": s.Memory, "stage-size": s.StageSize} {
+	for key, size := range map[string]byteSize{"cache-size": s.CacheSize, "memory": s.Memory,
+		"stage-size": s.StageSize} {
 		if size < 0 { // a number is not parsed as a size
-			err := fmt.Errorf("%s: %d is no size; write it like \"512MiB\", or as a number of bytes", key, size)
+			err := fmt.Errorf(
+				"%s: %d is no size; write it like \"512MiB\", or as a number of bytes", key, size)
 			all = append(all, checkedKey{key, err})
 		}
 	}
-	for key, rate := range map[string]byteRate{"limit-upload": s.Upload, "limit-download": s.Download} {
+	for key, rate := range map[string]byteRate{"limit-upload": s.Upload,
+		"limit-download": s.Download} {
 		all = append(all, checkedKey{key, prefixed(key, checkRate(int64(rate)))})
 	}
 	for _, text := range s.LimitTimes {
@@ -202,9 +211,11 @@ func prefixed(key string, err error) error {
 func unknownExchange(file, name string, names []string) error {
 	if bucket, is := strings.CutPrefix(name, "s3://"); is {
 		bucket, _, _ = strings.Cut(bucket, "/")
-		return hint.Usage("name the bucket with --bucket "+bucket, "%q is the address of a bucket, not the name of an exchange", name)
+		return hint.Usage("name the bucket with --bucket "+bucket,
+			"%q is the address of a bucket, not the name of an exchange", name)
 	}
-	return hint.With(fmt.Errorf("unknown exchange %q", name), hint.DidYouMean(name, names, fmt.Sprintf("%s has %s", file, orNone(names))))
+	return hint.With(fmt.Errorf("unknown exchange %q", name),
+		hint.DidYouMean(name, names, fmt.Sprintf("%s has %s", file, orNone(names))))
 }
 
 // choose picks the exchange that is meant when nothing names one.
@@ -214,8 +225,10 @@ func (c *contents) choose(file string) (string, error) {
 	case slices.Contains(names, c.Default):
 		return c.Default, nil
 	case c.Default != "":
-		return "", hint.With(fmt.Errorf("%s: default names the exchange %q, which the file does not have", atLine(file, c.defaultRow), c.Default),
-			hint.DidYouMean(c.Default, names, "it has "+orNone(names)))
+		return "",
+			hint.With(fmt.Errorf("%s: default names the exchange %q, which the file does not have",
+				atLine(file, c.defaultRow), c.Default),
+				hint.DidYouMean(c.Default, names, "it has "+orNone(names)))
 	case slices.Contains(names, defaultExchange):
 		return defaultExchange, nil
 	case len(names) == 1:
@@ -223,8 +236,10 @@ func (c *contents) choose(file string) (string, error) {
 	case len(names) == 0:
 		return "", hint.With(fmt.Errorf("%s has no exchange", file), configHint)
 	}
-	return "", hint.Usage(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of the file", strings.Join(names, ", ")),
-		"%s has several exchanges, and none of them is named", file)
+	return "",
+		hint.Usage(fmt.Sprintf("name one: %s; or write default = \"NAME\" at the top of the file",
+			strings.Join(names, ", ")),
+			"%s has several exchanges, and none of them is named", file)
 }
 
 // configKeys are the keys of an exchange's table.

@@ -31,7 +31,8 @@ func FuzzConfig(f *testing.F) {
 		"\xef\xbb\xbf[exchange.team]\r\nbucket = 'b'\r\n", "[exchange.team]\nbucket = \"\"\"a\nb\"\"\"", "[exchange.team]\nbucket = \"\xff\"",
 	} {
 		f.Add([]byte(text), "team", invitation)
-		f.Add([]byte(text), "", "s3share:b,endpoint=http://127.0.0.1:9000,folder=In%22%0A,folder=Out,payer=requester")
+		f.Add([]byte(text), "",
+			"s3share:b,endpoint=http://127.0.0.1:9000,folder=In%22%0A,folder=Out,payer=requester")
 	}
 	dir := f.TempDir()
 	f.Setenv("HOME", dir)
@@ -61,8 +62,10 @@ func FuzzConfig(f *testing.F) {
 		}
 		after := exchangesIn(t, file)
 		is, ok := after[l.Name]
-		if !ok || is.Bucket != i.Bucket || is.Endpoint != i.Endpoint || i.Owner != "" && is.Owner != i.Owner ||
-			!slices.Equal(is.Folders, NewEntry(i, "").Folders) && !slices.Equal(is.Folders, i.Folders) {
+		if !ok || is.Bucket != i.Bucket || is.Endpoint != i.Endpoint ||
+			i.Owner != "" && is.Owner != i.Owner ||
+			!slices.Equal(is.Folders, NewEntry(i, "").Folders) &&
+				!slices.Equal(is.Folders, i.Folders) {
 			t.Fatalf("join added %q to %q, which is read as %+v, %v", line, text, is, ok)
 		}
 		for other := range before {

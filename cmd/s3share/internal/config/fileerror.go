@@ -74,7 +74,8 @@ func unknownKey(at string, key toml.Key) error {
 		return err
 	case key[0] == exchangeKey:
 		known := configKeys()
-		return hint.With(err, hint.DidYouMean(key[len(key)-1], known, "known are "+strings.Join(known, ", ")))
+		return hint.With(err,
+			hint.DidYouMean(key[len(key)-1], known, "known are "+strings.Join(known, ", ")))
 	case len(key) > 1: // a table of another name
 		return hint.With(err, "an exchange begins with [exchange."+TOMLKey(key[1])+"]")
 	case isConfigKey(key[0]):
@@ -92,9 +93,11 @@ func badLine(at, line string, decode *toml.DecodeError) error {
 	of := decode.Key()
 	switch {
 	case len(of) == 2 && of[0] == exchangeKey && isConfigKey(of[1]):
-		return hint.With(fmt.Errorf("%s: %s belongs to no exchange", at, key), "the line above it has to be [exchange.NAME], with a name for the exchange")
+		return hint.With(fmt.Errorf("%s: %s belongs to no exchange", at, key),
+			"the line above it has to be [exchange.NAME], with a name for the exchange")
 	case len(of) > 0 && of[len(of)-1] == exchangeKey:
-		return hint.With(fmt.Errorf("%s: exchange is a table, not a value", at), "write [exchange.NAME], and its keys below it")
+		return hint.With(fmt.Errorf("%s: exchange is a table, not a value", at),
+			"write [exchange.NAME], and its keys below it")
 	case found && len(of) > 0 && strings.HasPrefix(text, "cannot decode"):
 		return wrongKind(at, key, value)
 	case found && len(of) == 0 && lacksQuotes(value):
@@ -135,7 +138,8 @@ func wrongKind(at, key, value string) error {
 	default:
 		switch st, _ := findSetting(key); st.arg {
 		case "":
-			kind, advice = "true or false, without quotes", "write "+key+" = true or "+key+" = false"
+			kind, advice = "true or false, without quotes", "write "+
+				key+" = true or "+key+" = false"
 		case "UID", "GID":
 			kind, advice = "a number", "write it like "+key+" = 1000"
 			if _, err := strconv.ParseUint(bare, 10, 32); err == nil {

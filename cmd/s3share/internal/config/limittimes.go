@@ -25,7 +25,8 @@ var weekdays = []string{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"}
 // parseLimitTime reads "Mon-Fri 08:00-18:00 5M/20M". Without days it is of every day.
 func parseLimitTime(text string) (l limitTime, err error) {
 	form := func(what string) (limitTime, error) {
-		return limitTime{}, fmt.Errorf("%q %s; write it like \"Mon-Fri 08:00-18:00 5M/20M\"", text, what)
+		return limitTime{}, fmt.Errorf("%q %s; write it like \"Mon-Fri 08:00-18:00 5M/20M\"",
+			text, what)
 	}
 	fields := strings.Fields(text)
 	l.first, l.last = time.Sunday, time.Saturday
@@ -36,7 +37,9 @@ func parseLimitTime(text string) (l limitTime, err error) {
 		}
 		l.first, l.last = weekdayOf(first), weekdayOf(last)
 		if l.first < 0 || l.last < 0 {
-			return form(fmt.Sprintf("has no days: %q is neither a day, from Mon to Sun, nor a range of days", fields[0]))
+			return form(fmt.Sprintf(
+				"has no days: %q is neither a day, from Mon to Sun, nor a range of days",
+				fields[0]))
 		}
 		fields = fields[1:]
 	}
@@ -59,7 +62,8 @@ func parseLimitTime(text string) (l limitTime, err error) {
 
 // weekdayOf returns the day of a name, -1 for none.
 func weekdayOf(name string) time.Weekday {
-	return time.Weekday(slices.IndexFunc(weekdays, func(d string) bool { return strings.EqualFold(d, name) }))
+	return time.Weekday(slices.IndexFunc(weekdays,
+		func(d string) bool { return strings.EqualFold(d, name) }))
 }
 
 // minuteOf returns the minutes since midnight of a time like 08:00, up to 24:00; -1 for none.
@@ -67,7 +71,8 @@ func minuteOf(text string) int {
 	hours, minutes, ok := strings.Cut(text, ":")
 	h, herr := strconv.ParseUint(hours, 10, 8)
 	m, merr := strconv.ParseUint(minutes, 10, 8)
-	if !ok || herr != nil || merr != nil || len(minutes) != 2 || len(hours) > 2 || m > 59 || h*60+m > 24*60 {
+	if !ok || herr != nil || merr != nil || len(minutes) != 2 || len(hours) > 2 ||
+		m > 59 || h*60+m > 24*60 {
 		return -1
 	}
 	return int(h*60 + m)
@@ -112,7 +117,8 @@ func (s *Settings) LimitsAt(t time.Time) s3backend.Limits {
 
 // SameLimits reports whether two settings have the same limits at all times.
 func SameLimits(a, b *Settings) bool {
-	return a.Upload == b.Upload && a.Download == b.Download && slices.Equal(a.LimitTimes, b.LimitTimes)
+	return a.Upload == b.Upload && a.Download == b.Download &&
+		slices.Equal(a.LimitTimes, b.LimitTimes)
 }
 
 // EachMinute calls do at the beginning of each minute of the clock on the wall until ctx ends. It
@@ -120,7 +126,8 @@ func SameLimits(a, b *Settings) bool {
 func EachMinute(ctx context.Context, do func()) {
 	for {
 		now := time.Now()
-		t := time.NewTimer(time.Minute - time.Duration(now.Second())*time.Second - time.Duration(now.Nanosecond()))
+		t := time.NewTimer(
+			time.Minute - time.Duration(now.Second())*time.Second - time.Duration(now.Nanosecond()))
 		select {
 		case <-t.C:
 			do()

@@ -28,9 +28,12 @@ func TestLimitsAt(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	s := &Settings{Upload: 1 << 20, LimitTimes: []string{"Fri 12:00-13:00 none", "Mon-Fri 08:00-18:00 5M/20M", "Fri-Sun 22:00-02:30 3M", "sat-mon 23:59-24:00 4M"}}
+	s := &Settings{Upload: 1 << 20, LimitTimes: []string{"Fri 12:00-13:00 none",
+		"Mon-Fri 08:00-18:00 5M/20M", "Fri-Sun 22:00-02:30 3M", "sat-mon 23:59-24:00 4M"}}
 	const m = 1 << 20
-	other, work, night, last := s3backend.Limits{Upload: m}, s3backend.Limits{Upload: 5 * m, Download: 20 * m}, s3backend.Limits{Upload: 3 * m, Download: 3 * m}, s3backend.Limits{Upload: 4 * m, Download: 4 * m}
+	other, work, night, last := s3backend.Limits{Upload: m}, s3backend.Limits{Upload: 5 * m,
+		Download: 20 * m}, s3backend.Limits{Upload: 3 * m,
+		Download: 3 * m}, s3backend.Limits{Upload: 4 * m, Download: 4 * m}
 	for _, tt := range []struct {
 		at   string
 		want s3backend.Limits

@@ -62,7 +62,8 @@ func (c Sources) Values() ([]Value, error) {
 		if key == FolderSetting {
 			key = "folders"
 		}
-		i := slices.IndexFunc(reflect.VisibleFields(now.Type()), func(f reflect.StructField) bool { return f.Tag.Get("toml") == key })
+		i := slices.IndexFunc(reflect.VisibleFields(now.Type()),
+			func(f reflect.StructField) bool { return f.Tag.Get("toml") == key })
 		v := Value{Key: key, Value: tomlValue(now.Field(i).Interface())}
 		switch {
 		case len(c.layers[0][st.name]) > 0:
@@ -197,7 +198,9 @@ func (r *Removal) verify() error {
 			return nil
 		}
 	}
-	return hint.With(fmt.Errorf("cannot remove [exchange.%s] from %s: it is not written as a table of its own", TOMLKey(r.Name), r.File), "remove it by hand")
+	return hint.With(
+		fmt.Errorf("cannot remove [exchange.%s] from %s: it is not written as a table of its own",
+			TOMLKey(r.Name), r.File), "remove it by hand")
 }
 
 // Apply writes the config file without the exchange.

@@ -11,7 +11,8 @@ import (
 // nothing to a mount of ours.
 var ignoredOptions = []string{
 	"_netdev", "auto", "noauto", "nofail", "defaults", "user", "nouser", "users", "owner", "group",
-	"nosuid", "nodev", "exec", "atime", "noatime", "relatime", "norelatime", "strictatime", "nodiratime",
+	"nosuid", "nodev", "exec", "atime", "noatime", "relatime",
+	"norelatime", "strictatime", "nodiratime",
 	"default_permissions",
 }
 
@@ -33,17 +34,23 @@ func readOptions(lists []string) (Layer, []string, error) {
 		name, value, hasValue := strings.Cut(option, "=")
 		fstab, isFstab := fstabOptions[option]
 		switch {
-		case option == "" || strings.HasPrefix(option, "x-") || slices.Contains(ignoredOptions, option):
+		case option == "" || strings.HasPrefix(option, "x-") ||
+			slices.Contains(ignoredOptions, option):
 			continue
 		case option == "noexec":
 			kernel = append(kernel, option)
 			continue
 		case option == "allow_root":
-			return nil, nil, hint.Usage("allow_other lets other users in, root among them", "the kernel has no option allow_root")
+			return nil, nil, hint.Usage("allow_other lets other users in, root among them",
+				"the kernel has no option allow_root")
 		case option == "auto_unmount":
-			return nil, nil, hint.Usage("leave it out: a mount whose daemon is gone is undone by the next mount on its directory, or by s3share unmount", "-o auto_unmount is not supported")
+			return nil, nil,
+				hint.Usage(
+					"leave it out: a mount whose daemon is gone is undone by the next mount on its directory, or by s3share unmount", "-o auto_unmount is not supported")
 		case option == "suid" || option == "dev":
-			return nil, nil, hint.Usage("leave it out, or for mount(8) write no"+option, "-o %s would let the other party bring programs with privileges, or devices", option)
+			return nil, nil, hint.Usage("leave it out, or for mount(8) write no"+option,
+				"-o %s would let the other party bring programs with privileges, or devices",
+				option)
 		case isFstab:
 			name, value, hasValue = fstab.name, fstab.value, true
 		}
@@ -69,10 +76,12 @@ func readOptions(lists []string) (Layer, []string, error) {
 // known reports that, and st is its setting.
 func unknownOption(option string, st setting, known bool) error {
 	if known {
-		return hint.Usage("write it as -o "+option+"="+st.arg, "the mount option %s needs a value", option)
+		return hint.Usage("write it as -o "+option+"="+st.arg,
+			"the mount option %s needs a value", option)
 	}
 	name, _, _ := strings.Cut(option, "=")
-	return hint.Usage(hint.DidYouMean(name, optionNames(), "s3share mount --help lists the options"), "unknown mount option %q", option)
+	return hint.Usage(hint.DidYouMean(name,
+		optionNames(), "s3share mount --help lists the options"), "unknown mount option %q", option)
 }
 
 // optionNames are the names that -o knows and that mean something to a mount of ours.

@@ -25,7 +25,8 @@ import (
 // one bucket at one endpoint.
 func ExchangeID(endpoint, bucket string) string {
 	readable := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			r >= '0' && r <= '9' || r == '.' || r == '-' {
 			return r
 		}
 		return '-' // an access point's ARN has colons and slashes
@@ -71,14 +72,16 @@ func FillPaths(s *Settings) error {
 	if s.StateDir == "" {
 		base, err := xdg("XDG_STATE_HOME", ".local/state")
 		if err != nil {
-			return hint.With(fmt.Errorf("cannot find a place for the state directory: %w", err), "name one with --state-dir")
+			return hint.With(fmt.Errorf("cannot find a place for the state directory: %w", err),
+				"name one with --state-dir")
 		}
 		s.StateDir = exchangeDir(base, s)
 	}
 	if s.CacheDir == "" && s.CacheSize > 0 {
 		base, err := xdg("XDG_CACHE_HOME", ".cache")
 		if err != nil {
-			return hint.With(fmt.Errorf("cannot find a place for the cache: %w", err), "name one with --cache-dir, or say --cache-size 0")
+			return hint.With(fmt.Errorf("cannot find a place for the cache: %w", err),
+				"name one with --cache-dir, or say --cache-size 0")
 		}
 		s.CacheDir = exchangeDir(base, s)
 	}
@@ -118,7 +121,8 @@ func AnyProfileHasEndpoint() bool {
 		cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), config.DefaultSharedCredentialsFilename()),
 	} {
 		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) || bytes.Contains(text, []byte("endpoint_url")) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) ||
+			bytes.Contains(text, []byte("endpoint_url")) {
 			return true
 		}
 	}
@@ -149,12 +153,14 @@ func MakePrivate(dir, what, flag string) error {
 	case errors.As(err, &unsafe):
 		return hint.With(fmt.Errorf("the %s %w", what, err), advice)
 	case err != nil:
-		return hint.With(fmt.Errorf("cannot make the %s %s: %w", what, dir, hint.WithoutPath(err)), advice)
+		return hint.With(fmt.Errorf("cannot make the %s %s: %w", what, dir, hint.WithoutPath(err)),
+			advice)
 	}
 	defer private.Close()
 	probe, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {
-		return hint.With(fmt.Errorf("cannot write to the %s %s: %w", what, dir, hint.WithoutPath(err)), advice)
+		return hint.With(fmt.Errorf("cannot write to the %s %s: %w",
+			what, dir, hint.WithoutPath(err)), advice)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
@@ -167,7 +173,8 @@ func CheckOutside(dir string, s *Settings) error {
 		{s.LogFile, "log", "--log-file"},
 	} {
 		if p.path != "" && mounts.Within(p.path, dir) {
-			return hint.Usage("name another place with "+p.flag, "the %s %s lies inside the mountpoint", p.what, p.path)
+			return hint.Usage("name another place with "+p.flag,
+				"the %s %s lies inside the mountpoint", p.what, p.path)
 		}
 	}
 	return nil

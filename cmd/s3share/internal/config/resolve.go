@@ -24,13 +24,16 @@ type CommandLine struct {
 // AddFlags gives flags all that can be said about a mount.
 func (c *CommandLine) AddFlags(flags *pflag.FlagSet) {
 	c.Flags = AddFlags(flags)
-	flags.StringVar(&c.config, "config", "", "the config `FILE` (default: ~/.config/s3share/config.toml)")
+	flags.StringVar(&c.config, "config",
+		"", "the config `FILE` (default: ~/.config/s3share/config.toml)")
 	flags.StringArrayVarP(&c.options, "options", "o", nil, "mount options, a `LIST` with commas")
 }
 
 // Named is a command line that names an exchange of a config file and nothing else; file is "" for
 // the usual one.
-func Named(file, exchange string) CommandLine { return CommandLine{Exchange: exchange, config: file} }
+func Named(file, exchange string) CommandLine {
+	return CommandLine{Exchange: exchange, config: file}
+}
 
 // Resolve gathers the settings: flags go before -o, -o before the environment, the
 // environment before the config file. A bucket that is named outside the config
@@ -113,14 +116,17 @@ func (c Sources) Settings() (*Settings, error) {
 	}
 	// What is before the @ may be secret: do not print or keep it.
 	if strings.Contains(s.Endpoint, "@") {
-		return nil, hint.Usage("credentials come from the profile or the environment, as the AWS tools take them",
+		return nil, hint.Usage(
+			"credentials come from the profile or the environment, as the AWS tools take them",
 			"the endpoint has a user name or a password before its host, which S3 does not take")
 	}
 	if _, err := s.PrivateNames(); err != nil {
 		return nil, hint.Usage("", "%w", err)
 	}
 	if err := s.checkUmask(); err != nil {
-		return nil, hint.Usage("each digit takes rights from the owner, the group and others: 022 takes writing from the last two", "%w", err)
+		return nil,
+			hint.Usage(
+				"each digit takes rights from the owner, the group and others: 022 takes writing from the last two", "%w", err)
 	}
 	s.Kernel = c.kernel
 	return s, nil
@@ -144,7 +150,8 @@ func (s *Settings) checkUmask() error {
 	const enter = 0o5 // to read and to search a directory
 	left := 0o777 &^ uint32(s.Umask)
 	if left>>6&enter != enter {
-		return fmt.Errorf("with the umask %03o the owner of the files could not open a folder", uint32(s.Umask))
+		return fmt.Errorf("with the umask %03o the owner of the files could not open a folder",
+			uint32(s.Umask))
 	}
 	me := os.Geteuid()
 	if me == 0 || int(s.UID) == me {
@@ -155,7 +162,9 @@ func (s *Settings) checkUmask() error {
 		left >>= 3
 	}
 	if left&enter != enter {
-		return fmt.Errorf("with the umask %03o and files of the user %d you could not open a folder yourself", uint32(s.Umask), s.UID)
+		return fmt.Errorf(
+			"with the umask %03o and files of the user %d you could not open a folder yourself",
+			uint32(s.Umask), s.UID)
 	}
 	return nil
 }
@@ -163,8 +172,10 @@ func (s *Settings) checkUmask() error {
 // Destination is where the mount's requests go.
 func (s *Settings) Destination() Destination {
 	return Destination{
-		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile, Owner: s.Owner,
-		FixedKeys: s.Profile == "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" && os.Getenv("AWS_SECRET_ACCESS_KEY") != "",
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint,
+		Profile: s.Profile, Owner: s.Owner,
+		FixedKeys: s.Profile == "" && os.Getenv("AWS_ACCESS_KEY_ID") != "" &&
+			os.Getenv("AWS_SECRET_ACCESS_KEY") != "",
 	}
 }
 

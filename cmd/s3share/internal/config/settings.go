@@ -86,7 +86,8 @@ func Defaults() *Settings {
 func (s *Settings) Backend() s3backend.Config {
 	return s3backend.Config{
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, Profile: s.Profile,
-		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] + "/", UserAgent: "s3share/" + hint.VersionText(),
+		ExpectedOwner: s.Owner, RequesterPays: s.Payer, Prefix: s.Folders[0] +
+			"/", UserAgent: "s3share/" + hint.VersionText(),
 		Limits: s.LimitsAt(time.Now()),
 	}
 }
@@ -127,30 +128,52 @@ var listSettings = map[string]func(*Settings) *[]string{
 var pathSettings = []string{"state-dir", "cache-dir", "log-file"}
 
 var settingTable = []setting{
-	{"bucket", "NAME", "the bucket, if the config file does not name it", func(s *Settings, v string) error { s.Bucket = v; return CheckBucket(v) }},
-	{"endpoint-url", "URL", "the URL of the S3 server, if it is not AWS", func(s *Settings, v string) error { s.Endpoint = v; return s3backend.CheckEndpointURL(v) }},
-	{"region", "NAME", "the bucket's region (default: found out)", textField(func(s *Settings) *string { return &s.Region })},
-	{"profile", "NAME", "the AWS profile whose credentials are used", textField(func(s *Settings) *string { return &s.Profile })},
-	{"owner", "ACCOUNT", "the account that owns the bucket; a bucket of another is refused", func(s *Settings, v string) error { s.Owner = v; return checkOwner(v) }},
-	{PayerSetting, "", "agree that your account pays for the requests, as the bucket requires", boolField(func(s *Settings) *bool { return &s.Payer })},
-	{FolderSetting, "NAME", "a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
+	{"bucket", "NAME", "the bucket, if the config file does not name it",
+		func(s *Settings, v string) error { s.Bucket = v; return CheckBucket(v) }},
+	{"endpoint-url", "URL", "the URL of the S3 server, if it is not AWS",
+		func(s *Settings, v string) error { s.Endpoint = v; return s3backend.CheckEndpointURL(v) }},
+	{"region", "NAME", "the bucket's region (default: found out)",
+		textField(func(s *Settings) *string { return &s.Region })},
+	{"profile", "NAME", "the AWS profile whose credentials are used",
+		textField(func(s *Settings) *string { return &s.Profile })},
+	{"owner", "ACCOUNT", "the account that owns the bucket; a bucket of another is refused",
+		func(s *Settings, v string) error { s.Owner = v; return checkOwner(v) }},
+	{PayerSetting, "", "agree that your account pays for the requests, as the bucket requires",
+		boolField(func(s *Settings) *bool { return &s.Payer })},
+	{FolderSetting, "NAME",
+		"a folder of the exchange; can be repeated (default: Submissions and Delivery)", setFolder},
 	{"read-only", "", "change nothing", boolField(func(s *Settings) *bool { return &s.ReadOnly })},
 	{"sync", "", "", boolField(func(s *Settings) *bool { return &s.Sync })},
 	{"allow-other", "", "", boolField(func(s *Settings) *bool { return &s.AllowOther })},
-	{"state-dir", "DIR", "the directory of the outbox (default: below $XDG_STATE_HOME)", pathField(func(s *Settings) *string { return &s.StateDir })},
-	{"cache-dir", "DIR", "the directory of the disk cache (default: below $XDG_CACHE_HOME)", pathField(func(s *Settings) *string { return &s.CacheDir })},
-	{"cache-size", "SIZE", "the maximum size of the disk cache, 0 for none (default: 10GiB)", sizeField(func(s *Settings) *byteSize { return &s.CacheSize })},
-	{"memory", "SIZE", "the maximum size of cached blocks in memory (default: 96MiB)", sizeField(func(s *Settings) *byteSize { return &s.Memory })},
-	{"stage-size", "SIZE", "the maximum size of what waits for delivery (default: what the disk has, less a reserve)", sizeField(func(s *Settings) *byteSize { return &s.StageSize })},
-	{"limit-upload", "RATE", "send at most this many bytes a second, like 5M (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Upload })},
-	{"limit-download", "RATE", "receive at most this many bytes a second (default: no limit)", rateField(func(s *Settings) *byteRate { return &s.Download })},
-	{"limit-times", "TIME", "other limits at times of the week, like \"Mon-Fri 08:00-18:00 5M/20M\"; can be repeated", setLimitTime},
+	{"state-dir", "DIR", "the directory of the outbox (default: below $XDG_STATE_HOME)",
+		pathField(func(s *Settings) *string { return &s.StateDir })},
+	{"cache-dir", "DIR", "the directory of the disk cache (default: below $XDG_CACHE_HOME)",
+		pathField(func(s *Settings) *string { return &s.CacheDir })},
+	{"cache-size", "SIZE", "the maximum size of the disk cache, 0 for none (default: 10GiB)",
+		sizeField(func(s *Settings) *byteSize { return &s.CacheSize })},
+	{"memory", "SIZE", "the maximum size of cached blocks in memory (default: 96MiB)",
+		sizeField(func(s *Settings) *byteSize { return &s.Memory })},
+	{"stage-size", "SIZE",
+		"the maximum size of what waits for delivery (default: what the disk has, less a reserve)",
+		sizeField(func(s *Settings) *byteSize { return &s.StageSize })},
+	{"limit-upload", "RATE", "send at most this many bytes a second, like 5M (default: no limit)",
+		rateField(func(s *Settings) *byteRate { return &s.Upload })},
+	{"limit-download", "RATE", "receive at most this many bytes a second (default: no limit)",
+		rateField(func(s *Settings) *byteRate { return &s.Download })},
+	{"limit-times", "TIME",
+		"other limits at times of the week, like \"Mon-Fri 08:00-18:00 5M/20M\"; can be repeated",
+		setLimitTime},
 	{"pause-on-metered", "", "", boolField(func(s *Settings) *bool { return &s.Metered })},
-	{"uid", "UID", "the owner of all files (default: you)", idField(func(s *Settings) *uint32 { return &s.UID })},
-	{"gid", "GID", "the group of all files (default: yours)", idField(func(s *Settings) *uint32 { return &s.GID })},
-	{"umask", "OCTAL", "permission bits that no file has (default: 022)", func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
-	{"log-file", "FILE", "the log file (default: in the state directory; with -f, standard error)", pathField(func(s *Settings) *string { return &s.LogFile })},
-	{"private", "PATTERN", "names that stay on this machine, like *.bak, in addition to the built-in list; !PATTERN removes one of that list; can be repeated", setPrivate},
+	{"uid", "UID", "the owner of all files (default: you)",
+		idField(func(s *Settings) *uint32 { return &s.UID })},
+	{"gid", "GID", "the group of all files (default: yours)",
+		idField(func(s *Settings) *uint32 { return &s.GID })},
+	{"umask", "OCTAL", "permission bits that no file has (default: 022)",
+		func(s *Settings, v string) error { return s.Umask.UnmarshalText([]byte(v)) }},
+	{"log-file", "FILE", "the log file (default: in the state directory; with -f, standard error)",
+		pathField(func(s *Settings) *string { return &s.LogFile })},
+	{"private", "PATTERN",
+		"names that stay on this machine, like *.bak, in addition to the built-in list; !PATTERN removes one of that list; can be repeated", setPrivate},
 	{"notices", "", "", boolField(func(s *Settings) *bool { return &s.Notices })},
 	{"inhibit", "", "", boolField(func(s *Settings) *bool { return &s.Inhibit })},
 	{"bookmark", "", "", boolField(func(s *Settings) *bool { return &s.Bookmark })},
@@ -310,7 +333,9 @@ func (s *Settings) PrivateNames() (*privatename.Patterns, error) {
 	}
 	for _, folder := range s.Folders {
 		if p.Dir(folder) {
-			return nil, fmt.Errorf("the private names %s take in the folder %q, of which nothing would be delivered: write narrower patterns", quoted(s.Private), folder)
+			return nil,
+				fmt.Errorf(
+					"the private names %s take in the folder %q, of which nothing would be delivered: write narrower patterns", quoted(s.Private), folder)
 		}
 	}
 	return p, nil
@@ -365,7 +390,8 @@ func (m *modeBits) UnmarshalTOML(data []byte) error {
 	}
 	quoted, ok := value.V.(string)
 	if !ok {
-		err := fmt.Errorf("umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
+		err := fmt.Errorf(
+			"umask is octal: write it in quotes, like \"027\", or as 0o027, and not as %s", text)
 		return &valueError{"umask", text, err}
 	}
 	return bits(quoted)

@@ -50,7 +50,8 @@ func inHome(t *testing.T, config string) string {
 	t.Helper()
 	dir := testhome.Home(t)
 	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "S3SHARE_") || strings.HasPrefix(name, "XDG_") {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "S3SHARE_") ||
+			strings.HasPrefix(name, "XDG_") {
 			t.Setenv(name, "")
 		}
 	}
@@ -179,7 +180,8 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Bucket != "other-exchange" || s.Memory != Defaults().Memory || !slices.Equal(s.Folders, Defaults().Folders) {
+	if s.Bucket != "other-exchange" || s.Memory != Defaults().Memory ||
+		!slices.Equal(s.Folders, Defaults().Folders) {
 		t.Errorf("exchange other = %+v, want its bucket and the defaults", s)
 	}
 }
@@ -286,15 +288,17 @@ func TestOptions(t *testing.T) {
 		{[]string{"verbose,bookmark,pause_on_metered,requester-pays"}, func(s *Settings) bool {
 			return s.Verbose && s.Bookmark && s.Metered && s.Payer
 		}},
-		{[]string{"notices=false,arrivals=false,inhibit=false", "notices,inhibit"}, func(s *Settings) bool {
-			return s.Notices && s.Inhibit && !s.Arrivals
-		}},
+		{[]string{"notices=false,arrivals=false,inhibit=false", "notices,inhibit"},
+			func(s *Settings) bool {
+				return s.Notices && s.Inhibit && !s.Arrivals
+			}},
 		{[]string{"read_only,sync=true,sync=false"}, func(s *Settings) bool { return s.ReadOnly && !s.Sync }},
 		{[]string{"allow_other,uid=5,gid=6,umask=077"}, func(s *Settings) bool {
 			return s.AllowOther && s.UID == 5 && s.GID == 6 && s.Umask == 0o077
 		}},
 		{[]string{"profile=p,region=r,endpoint=https://e,owner,owner=1"}, func(s *Settings) bool {
-			return s.Profile == "p" && s.Region == "r" && s.Endpoint == "https://e" && s.Owner == "1"
+			return s.Profile == "p" && s.Region == "r" &&
+				s.Endpoint == "https://e" && s.Owner == "1"
 		}},
 		{[]string{"endpoint_url=https://e,cache_size=1K"}, func(s *Settings) bool { return s.Endpoint == "https://e" && s.CacheSize == 1024 }},
 		{[]string{"_netdev,nofail,noauto,user,x-systemd.automount,x-gvfs-show,,nosuid,noatime"}, func(s *Settings) bool { return !s.ReadOnly }},
@@ -305,17 +309,22 @@ func TestOptions(t *testing.T) {
 			err = l.Over(s)
 		}
 		if err != nil || !tt.check(s) || len(kernel) != 0 {
-			t.Errorf("readOptions(%q) gives %+v, kernel options %q and %v", tt.lists, s, kernel, err)
+			t.Errorf("readOptions(%q) gives %+v, kernel options %q and %v",
+				tt.lists, s, kernel, err)
 		}
 	}
-	if _, kernel, err := readOptions([]string{"noexec"}); err != nil || !slices.Equal(kernel, []string{"noexec"}) {
+	if _, kernel, err := readOptions([]string{"noexec"}); err != nil ||
+		!slices.Equal(kernel, []string{"noexec"}) {
 		t.Errorf("readOptions(noexec) hands %q to the kernel, and %v", kernel, err)
 	}
-	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid", "dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner", "thumbnails", "bookmark=", "bookmark=maybe", "async=true"} {
+	for _, bad := range []string{"nope", "ro=1", "uid", "uid=me", "umask=9", "allow_root", "suid",
+		"dev", "x=1", "=", "memory=lots", "owner=", "owner=the owner", "thumbnails",
+		"bookmark=", "bookmark=maybe", "async=true"} {
 		if _, _, err := readOptions([]string{bad}); err == nil {
 			t.Errorf("readOptions(%q) is not refused", bad)
 		} else if code, _ := hint.ExitCode(err); code != hint.ExitUsage {
-			t.Errorf("readOptions(%q) = %v with exit code %d, want %d", bad, err, code, hint.ExitUsage)
+			t.Errorf("readOptions(%q) = %v with exit code %d, want %d",
+				bad, err, code, hint.ExitUsage)
 		}
 	}
 }

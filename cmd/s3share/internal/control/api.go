@@ -64,7 +64,8 @@ func (f *FileState) Problem(do string, p Target) error {
 	case f.State == cache.Absent:
 		return fmt.Errorf("cannot %s %s: there is no such file in the exchange", do, p)
 	case f.State == cache.Removed:
-		return fmt.Errorf("cannot %s %s: there is no such file in the exchange, it was removed", do, p)
+		return fmt.Errorf("cannot %s %s: there is no such file in the exchange, it was removed", do,
+			p)
 	case f.State == cache.Removing:
 		return fmt.Errorf("cannot %s %s: it is removed here, and S3 is told later", do, p)
 	}
@@ -91,7 +92,8 @@ func (f *FileState) Sentence(name string) string {
 		return "it is not known whether " + name + " is delivered: " + hint.OneLine(f.Reason)
 	}
 	if f.Reason != "" {
-		what += fmt.Sprintf(", as S3 confirmed at %s; it cannot be asked again now: %s", ClockText(f.At), hint.OneLine(f.Reason))
+		what += fmt.Sprintf(", as S3 confirmed at %s; it cannot be asked again now: %s",
+			ClockText(f.At), hint.OneLine(f.Reason))
 	}
 	return what
 }
@@ -211,7 +213,8 @@ func (st State) MarshalJSON() ([]byte, error) {
 		LogFile  jsonbytes.String `json:"log_file,omitempty"`
 		Path     jsonbytes.String `json:"path,omitempty"`
 	}{
-		fields(st), jsonbytes.String(st.Dir), jsonbytes.String(st.StateDir), jsonbytes.String(st.CacheDir),
+		fields(st), jsonbytes.String(st.Dir), jsonbytes.String(st.StateDir),
+		jsonbytes.String(st.CacheDir),
 		jsonbytes.String(st.LogFile), jsonbytes.String(st.Path),
 	})
 }
@@ -238,7 +241,8 @@ func (st *State) UnmarshalJSON(b []byte) error {
 func Undelivered(all []outbox.Status) []outbox.Status {
 	var left []outbox.Status
 	for _, st := range all {
-		if st.State != outbox.Local && st.State != outbox.Conflict && st.State != outbox.NotRemoved && st.State != outbox.Delivered {
+		if st.State != outbox.Local && st.State != outbox.Conflict &&
+			st.State != outbox.NotRemoved && st.State != outbox.Delivered {
 			left = append(left, st)
 		}
 	}
@@ -369,7 +373,8 @@ func NewPause(why *outbox.SuspendedError, dir string) *Pause {
 	if why.Metered {
 		p.By = PausedByMetered
 		p.Reason += ", as the connection is metered"
-		p.Hint = "it goes on when NetworkManager reports that the connection is not metered; s3share resume " + hint.ShellQuote(dir) + " sends on this one"
+		p.Hint =
+			"it goes on when NetworkManager reports that the connection is not metered; s3share resume " + hint.ShellQuote(dir) + " sends on this one"
 	}
 	return p
 }
@@ -392,7 +397,8 @@ func (st *State) limitTo(path string) {
 	st.Path = path
 	st.Pending = slices.DeleteFunc(st.Pending, other)
 	st.Unresolved = slices.DeleteFunc(st.Unresolved, other)
-	st.File = &FileState{State: cache.Unknown, Words: Words{Reason: st.DaemonText() + ", and nothing of it waits in the outbox"}}
+	st.File = &FileState{State: cache.Unknown,
+		Words: Words{Reason: st.DaemonText() + ", and nothing of it waits in the outbox"}}
 }
 
 // Rows are the files to tell people of.

@@ -155,7 +155,8 @@ func allDaemons(ctx context.Context, uids ...int) []Target {
 	}
 	asked.Wait()
 	slices.SortFunc(all, func(a, b Target) int { return strings.Compare(a.State.Dir, b.State.Dir) })
-	return slices.CompactFunc(all, func(a, b Target) bool { return a.State.Dir == b.State.Dir && a.State.PID == b.State.PID })
+	return slices.CompactFunc(all,
+		func(a, b Target) bool { return a.State.Dir == b.State.Dir && a.State.PID == b.State.PID })
 }
 
 // socketDir is a directory of control sockets, and whose.
@@ -182,7 +183,8 @@ func (l *Client) do(ctx context.Context, method, path string, body any) (*http.R
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://s3share"+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx,
+		method, "http://s3share"+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
@@ -234,13 +236,16 @@ func (l *Client) timeout(own, foreign time.Duration) time.Duration {
 // noAnswer says that the daemon did not tell in time what it does.
 func (l *Client) noAnswer() error {
 	if l.Foreign() {
-		return fmt.Errorf("its daemon, which runs as %s, gave no answer in %s", userName(l.UID), foreignTimeout)
+		return fmt.Errorf("its daemon, which runs as %s, gave no answer in %s",
+			userName(l.UID), foreignTimeout)
 	}
 	return fmt.Errorf("its daemon gave no answer in %s", statusTimeout)
 }
 
 // errOtherVersion says that a daemon does not know a request.
-var errOtherVersion = hint.With(errors.New("its daemon is of another version of s3share, which cannot say"), "unmount it, and mount it again")
+var errOtherVersion = hint.With(
+	errors.New("its daemon is of another version of s3share, which cannot say"),
+	"unmount it, and mount it again")
 
 // Status asks what the daemon does.
 func (l *Client) Status(ctx context.Context) (State, error) {
@@ -341,7 +346,8 @@ func (l *Client) Unmount(ctx context.Context, ask UnmountRequest, seen func(Even
 		}
 		seen(e)
 	}
-	return Event{}, fmt.Errorf("the daemon ended without saying why: %w", cmp.Or(events.Err(), io.ErrUnexpectedEOF))
+	return Event{}, fmt.Errorf("the daemon ended without saying why: %w",
+		cmp.Or(events.Err(), io.ErrUnexpectedEOF))
 }
 
 // Ask sends a request about files.

@@ -49,8 +49,10 @@ func TestAnotherUsersDaemonCostsLittleMemory(t *testing.T) {
 		},
 	} {
 		daemon := &endless{}
-		if err := ask(t.Context(), NewClient(os.Getuid()+1, daemon)); err == nil || daemon.sent > 16<<20 {
-			t.Errorf("%s ends with %v after %d bytes, want an error after some %d", name, err, daemon.sent, maxForeignAnswer)
+		if err := ask(t.Context(), NewClient(os.Getuid()+1, daemon)); err == nil ||
+			daemon.sent > 16<<20 {
+			t.Errorf("%s ends with %v after %d bytes, want an error after some %d",
+				name, err, daemon.sent, maxForeignAnswer)
 		}
 	}
 }
@@ -71,17 +73,20 @@ func TestAnotherUsersHangingDaemonCostsASecond(t *testing.T) {
 		"check":   func(ctx context.Context, l *Client) error { _, err := l.checkedStatus(ctx); return err },
 		"waiting": func(ctx context.Context, l *Client) error { _, err := l.Waiting(ctx, "f"); return err },
 	} {
-		for uid, most := range map[int]time.Duration{os.Getuid(): statusTimeout, os.Getuid() + 1: checkTimeout} {
+		for uid, most := range map[int]time.Duration{os.Getuid(): statusTimeout,
+			os.Getuid() + 1: checkTimeout} {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				err := ask(t.Context(), NewClient(uid, hanging{}))
-				if took := time.Since(began); err == nil || took > most || uid != os.Getuid() && name != "check" && took > foreignTimeout {
+				if took := time.Since(began); err == nil || took > most ||
+					uid != os.Getuid() && name != "check" && took > foreignTimeout {
 					t.Errorf("%s of user %d ends with %v in %v", name, uid, err, took)
 				}
 			})
 		}
 	}
-	if err := NewClient(os.Getuid()+1, hanging{}).noAnswer(); !strings.Contains(err.Error(), "which runs as") {
+	if err := NewClient(os.Getuid()+1,
+		hanging{}).noAnswer(); !strings.Contains(err.Error(), "which runs as") {
 		t.Errorf("it says %q", err)
 	}
 }

@@ -50,7 +50,8 @@ func findMount(ctx context.Context, name string) (Target, error) {
 		return Target{}, err
 	}
 	if m != nil && !mounts.IsOurs(m) {
-		return Target{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)", m.Source, m.FSType)
+		return Target{}, fmt.Errorf("it is not a mount of s3share, but of %s (%s)",
+			m.Source, m.FSType)
 	}
 	link, st, err := FindDaemon(ctx, dir, DaemonUIDs(m)...)
 	switch {
@@ -62,7 +63,8 @@ func findMount(ctx context.Context, name string) (Target, error) {
 	case os.Getuid() != 0 && mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid():
 		return Target{}, NotYourMount(dir, mounts.Owner(m))
 	default:
-		return Target{}, hint.With(err, "if it is gone for good, s3share unmount "+dir+" undoes its mount")
+		return Target{}, hint.With(err,
+			"if it is gone for good, s3share unmount "+dir+" undoes its mount")
 	}
 	return Target{link, st, path}, nil
 }
@@ -123,7 +125,8 @@ func mountOf(name string) (dir, path string, m *mountinfo.Info, err error) {
 func TargetsToAsk(ctx context.Context, args []string) ([]Target, error) {
 	if len(args) == 0 {
 		all, err := AllTargets(ctx)
-		return slices.DeleteFunc(all, func(p Target) bool { return p.State.Daemon == DaemonUnknown }), err
+		return slices.DeleteFunc(all,
+			func(p Target) bool { return p.State.Daemon == DaemonUnknown }), err
 	}
 	p, err := findMount(ctx, args[0])
 	if err != nil && ctx.Err() == nil {
@@ -144,8 +147,11 @@ func NotYourMount(dir string, uid int) error {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		as = u.Username
 	}
-	return hint.With(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours", dir, who),
-		fmt.Sprintf("run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own", hint.ShellQuote(as)))
+	return hint.With(fmt.Errorf("%s is a mount of %s, whose settings and credentials are not yours",
+		dir, who),
+		fmt.Sprintf(
+			"run it as that user: sudo -u %s -i s3share ...; or name an exchange of your own",
+			hint.ShellQuote(as)))
 }
 
 // userName is what people call a user.
@@ -165,7 +171,8 @@ func NotMounted(dir string) error {
 		if n == 1 {
 			is = "file is"
 		}
-		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered", nothing, n, is), cmp.Or(p.State.Advice(), p.State.DaemonText()))
+		return hint.With(fmt.Errorf("%w; of what was written there before, %d %s not delivered",
+			nothing, n, is), cmp.Or(p.State.Advice(), p.State.DaemonText()))
 	}
 	mounted, err := mounts.All()
 	if err != nil {
@@ -177,7 +184,8 @@ func NotMounted(dir string) error {
 			continue
 		}
 		if mounts.Within(dir, m.Mountpoint) {
-			return hint.With(fmt.Errorf("it is a directory in the mount on %s", hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellQuote(m.Mountpoint))
+			return hint.With(fmt.Errorf("it is a directory in the mount on %s",
+				hint.Printable(m.Mountpoint)), "s3share unmount "+hint.ShellQuote(m.Mountpoint))
 		}
 		dirs = append(dirs, hint.Printable(m.Mountpoint))
 	}
@@ -196,7 +204,8 @@ func NotMounted(dir string) error {
 // this user's mounts.
 func MountWith(ctx context.Context, name string) (t Target, found bool, err error) {
 	_, _, m, err := mountOf(name)
-	if err != nil || m == nil || !mounts.IsOurs(m) || mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid() {
+	if err != nil || m == nil || !mounts.IsOurs(m) ||
+		mounts.Owner(m) >= 0 && mounts.Owner(m) != os.Getuid() {
 		return Target{}, false, err
 	}
 	t, err = findMount(ctx, name)

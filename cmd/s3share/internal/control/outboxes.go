@@ -29,12 +29,14 @@ import (
 
 // ReadOutbox is the state of what lies in a state directory.
 func ReadOutbox(stateDir string) (State, error) {
-	st := State{StateDir: stateDir, Daemon: DaemonEnded, Pending: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{}}
+	st := State{StateDir: stateDir, Daemon: DaemonEnded, Pending: []outbox.Status{},
+		Folders: []string{}, Requests: map[string]int64{}}
 	if err := statedir.CheckPrivate(stateDir); err != nil {
 		return st, err
 	}
 	var of statedir.BucketID
-	if data, err := statedir.ReadFile(filepath.Join(stateDir, statedir.BucketFile)); err == nil && json.Unmarshal(data, &of) == nil {
+	if data, err := statedir.ReadFile(filepath.Join(stateDir, statedir.BucketFile)); err == nil &&
+		json.Unmarshal(data, &of) == nil {
 		st.Bucket, st.Endpoint = of.Bucket, of.Endpoint
 	}
 	t, err := statedir.ReadLock(stateDir) // one that cannot be read says nothing
@@ -83,8 +85,12 @@ func unservedOutboxes(ctx context.Context, answered []Target) ([]Target, error) 
 			continue
 		}
 		if dir.missing != "" {
-			errs = append(errs, hint.With(fmt.Errorf("something may wait in the state directory %s, which is not there", hint.Printable(dir.path)),
-				"mount the disk that it is on; if it is gone for good: rm "+hint.ShellQuote(dir.missing)))
+			errs = append(errs,
+				hint.With(
+					fmt.Errorf("something may wait in the state directory %s, which is not there",
+						hint.Printable(dir.path)),
+					"mount the disk that it is on; if it is gone for good: rm "+
+						hint.ShellQuote(dir.missing)))
 			continue
 		}
 		st, err := ReadOutbox(dir.path)
@@ -96,7 +102,8 @@ func unservedOutboxes(ctx context.Context, answered []Target) ([]Target, error) 
 			p = askAgain(ctx, p)
 		}
 		if err != nil && p.Client == nil {
-			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w", hint.Printable(dir.path), hint.WithoutPath(err)))
+			errs = append(errs, fmt.Errorf("what waits in the state directory %s is not known: %w",
+				hint.Printable(dir.path), hint.WithoutPath(err)))
 		}
 		if p.Client != nil || len(Undelivered(st.Pending)) > 0 || st.Mounted {
 			all = append(all, p)
@@ -104,7 +111,8 @@ func unservedOutboxes(ctx context.Context, answered []Target) ([]Target, error) 
 	}
 	lost, err := unservedMounts(ctx, append(slices.Clip(answered), all...))
 	all = append(all, lost...)
-	slices.SortStableFunc(all, func(a, b Target) int { return strings.Compare(a.State.Dir, b.State.Dir) })
+	slices.SortStableFunc(all,
+		func(a, b Target) int { return strings.Compare(a.State.Dir, b.State.Dir) })
 	return all, errors.Join(append(errs, err)...)
 }
 
@@ -114,18 +122,23 @@ func unservedMounts(ctx context.Context, known []Target) (all []Target, err erro
 	mounted, err := mounts.All()
 	errs := []error{err}
 	for _, m := range mounted {
-		if mounts.Owner(m) != os.Getuid() || slices.ContainsFunc(known, func(p Target) bool { return p.State.Dir == m.Mountpoint }) {
+		if mounts.Owner(m) != os.Getuid() ||
+			slices.ContainsFunc(known, func(p Target) bool { return p.State.Dir == m.Mountpoint }) {
 			continue
 		}
 		p := askAgain(ctx, Target{State: State{
-			Dir: m.Mountpoint, Mounted: true, Daemon: DaemonUnknown, Pending: []outbox.Status{}, Folders: []string{}, Requests: map[string]int64{},
+			Dir: m.Mountpoint, Mounted: true, Daemon: DaemonUnknown, Pending: []outbox.Status{},
+			Folders: []string{}, Requests: map[string]int64{},
 			Bucket: strings.TrimPrefix(m.Source, mounts.SourcePrefix),
 		}})
 		if p.Client == nil {
 			if still, err := mounts.At(m.Mountpoint); err == nil && still == nil {
 				continue // undone since
 			}
-			errs = append(errs, fmt.Errorf("no daemon answers for the mount on %s, and what waits there is not known", hint.Printable(m.Mountpoint)))
+			errs = append(errs,
+				fmt.Errorf(
+					"no daemon answers for the mount on %s, and what waits there is not known",
+					hint.Printable(m.Mountpoint)))
 		}
 		all = append(all, p)
 	}
@@ -177,7 +190,8 @@ func OutboxAt(name string) (p Target, ok bool) {
 			continue
 		}
 		if st, err := ReadOutbox(dir.path); err == nil {
-			all = append(all, candidate{Target{State: st, Path: path}, statedir.LockModTime(dir.path)})
+			all = append(all,
+				candidate{Target{State: st, Path: path}, statedir.LockModTime(dir.path)})
 		}
 	}
 	if len(all) == 0 {
@@ -187,7 +201,8 @@ func OutboxAt(name string) (p Target, ok bool) {
 		return cmp.Or(
 			cmp.Compare(len(a.State.Dir), len(b.State.Dir)),
 			compareBool(a.State.Mounted, b.State.Mounted),
-			compareBool(len(Undelivered(a.State.Pending)) > 0, len(Undelivered(b.State.Pending)) > 0),
+			compareBool(len(Undelivered(a.State.Pending)) > 0,
+				len(Undelivered(b.State.Pending)) > 0),
 			a.used.Compare(b.used))
 	}).Target
 	p.State.limitTo(p.Path)
@@ -242,7 +257,8 @@ func (st *State) recoverAdvice() string {
 			command += " --endpoint-url " + hint.ShellQuote(st.Endpoint)
 		}
 	}
-	if root, err := config.StateRoot(); err != nil || st.Exchange == "" || filepath.Dir(st.StateDir) != root {
+	if root, err := config.StateRoot(); err != nil || st.Exchange == "" ||
+		filepath.Dir(st.StateDir) != root {
 		command += " --state-dir " + hint.ShellQuote(st.StateDir)
 	}
 	if st.Paused != nil {
@@ -276,7 +292,8 @@ func (p Target) NoDaemon(do string) error {
 func (st *State) Advice() string {
 	switch {
 	case st.Daemon == daemonSilent:
-		return fmt.Sprintf("if it hangs, end it: kill -9 %d; what waits stays in the outbox", st.PID)
+		return fmt.Sprintf("if it hangs, end it: kill -9 %d; what waits stays in the outbox",
+			st.PID)
 	case st.Daemon == DaemonUnknown && st.Mounted:
 		return "if it is gone for good, " + st.undoAdvice()
 	}

@@ -91,7 +91,8 @@ func Register(stateDir string) error {
 	}
 	// A state directory in the usual place is found without a registration.
 	if root, rerr := config.StateRoot(); rerr == nil && filepath.Dir(stateDir) != root {
-		return writeRegistration(filepath.Join(root, registryName), registrationName(stateDir), data)
+		return writeRegistration(filepath.Join(root, registryName),
+			registrationName(stateDir), data)
 	}
 	return err
 }
@@ -153,7 +154,8 @@ func readRegistry(registry string, each func(file string, r registration)) error
 			err = errors.New("it names no directory")
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the list of outboxes has a bad entry, %s: %w", hint.Printable(file), err))
+			errs = append(errs, fmt.Errorf("the list of outboxes has a bad entry, %s: %w",
+				hint.Printable(file), err))
 			continue
 		}
 		each(file, r)
@@ -208,7 +210,8 @@ func knownDirs() ([]knownDir, error) {
 		}))
 	}
 	for _, registry := range passing {
-		errs = append(errs, readRegistry(registry, func(_ string, r registration) { add(string(r.StateDir), "") }))
+		errs = append(errs,
+			readRegistry(registry, func(_ string, r registration) { add(string(r.StateDir), "") }))
 	}
 	return all, errors.Join(errs...)
 }

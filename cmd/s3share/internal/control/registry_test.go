@@ -59,7 +59,8 @@ func TestMissingStateDirectory(t *testing.T) {
 	}
 
 	testhome.Write(t, "/", file, fmt.Sprintf(`{"state_dir": %q, "on": "/media/stick"}`, stateDir))
-	if err := os.Remove(filepath.Join(filepath.Dir(newSocket(t, stateDir)), registryName, registrationName(stateDir))); err != nil {
+	if err := os.Remove(filepath.Join(filepath.Dir(newSocket(t, stateDir)), registryName,
+		registrationName(stateDir))); err != nil {
 		t.Fatal(err)
 	}
 	if found, missing := known(); found || !missing {

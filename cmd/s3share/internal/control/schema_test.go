@@ -22,15 +22,21 @@ func full() State {
 	words := Words{Reason: "r", Hint: "h", Code: "c"}
 	now := time.Unix(1234567890, 0).UTC()
 	file := outbox.Status{
-		Key: "k", Path: "p", State: outbox.Blocked, Size: 1, Sent: 1, InFlight: 1, Speed: 1, Reason: "r", Paused: true, Hint: "h", Detail: "d",
+		Key: "k", Path: "p", State: outbox.Blocked, Size: 1, Sent: 1, InFlight: 1,
+		Speed: 1, Reason: "r", Paused: true, Hint: "h", Detail: "d",
 		Theirs: "t", Code: "c", RequestID: "i", Since: now,
 	}
 	return State{
-		Schema: Schema, Version: "v", PID: 1, Dir: "/d", Mounted: true, Daemon: DaemonRuns, Since: now, Exchange: "e", Bucket: "b", Region: "r",
-		Endpoint: "e", Folders: []string{"f"}, ReadOnly: true, Payer: true, StateDir: "/s", CacheDir: "/c", LogFile: "/l",
-		Login: s3backend.LoginMethod{Profile: "p", SSO: true, MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByMetered, Since: now},
-		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p", File: &FileState{State: "delivered", At: now, Words: words},
-		Requests: map[string]int64{"PutObject": 1}, Server: []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
+		Schema: Schema, Version: "v", PID: 1, Dir: "/d", Mounted: true, Daemon: DaemonRuns,
+		Since: now, Exchange: "e", Bucket: "b", Region: "r",
+		Endpoint: "e", Folders: []string{"f"}, ReadOnly: true, Payer: true, StateDir: "/s",
+		CacheDir: "/c", LogFile: "/l",
+		Login: s3backend.LoginMethod{Profile: "p", SSO: true,
+			MFA: "m", Fixed: true}, Paused: &Pause{Words: words, By: PausedByMetered, Since: now},
+		Pending: []outbox.Status{file}, Unresolved: []outbox.Status{file}, Path: "p",
+		File:       &FileState{State: "delivered", At: now, Words: words},
+		Requests:   map[string]int64{"PutObject": 1},
+		Server:     []s3backend.Ability{{Operation: "o", Ability: "a", Known: "yes"}},
 		Arrivals:   &Arrivals{Watched: 1, Announced: 1, Failed: 1, Skipped: 1},
 		Thumbnails: &Thumbnails{Files: 1, Refused: 1},
 		Limits:     &Limits{Upload: 1, Download: 1, Live: true},
@@ -101,17 +107,20 @@ func TestSchemaIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (\\w+) \\|").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (\\w+) \\|").
+		FindAllStringSubmatch(string(page), -1) {
 		if _, twice := documented[m[1]]; twice {
 			t.Errorf("docs/status-json.md has %s twice", m[1])
 		}
 		documented[m[1]] = m[2]
 	}
 	// What is in beside is as in owed, and is told of once.
-	maps.DeleteFunc(printed, func(name, _ string) bool { return strings.HasPrefix(name, "beside[].") })
+	maps.DeleteFunc(printed,
+		func(name, _ string) bool { return strings.HasPrefix(name, "beside[].") })
 	for _, name := range slices.Sorted(maps.Keys(printed)) {
 		if documented[name] != printed[name] {
-			t.Errorf("status --json has %s, a %s; docs/status-json.md says %q", name, printed[name], documented[name])
+			t.Errorf("status --json has %s, a %s; docs/status-json.md says %q", name,
+				printed[name], documented[name])
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(documented)) {
@@ -119,7 +128,8 @@ func TestSchemaIsDocumented(t *testing.T) {
 			t.Errorf("docs/status-json.md has %s, which status --json has not", name)
 		}
 	}
-	if want := fmt.Sprintf("The schema is version %d.", Schema); !bytes.Contains(page, []byte(want)) {
+	if want := fmt.Sprintf("The schema is version %d.",
+		Schema); !bytes.Contains(page, []byte(want)) {
 		t.Errorf("docs/status-json.md does not say %q", want)
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 // SettingsOf resolves the settings of the exchange that args names, or that is mounted on
 // the directory that they name.
-func SettingsOf(ctx context.Context, c *config.CommandLine, args []string) (*config.Settings, error) {
+func SettingsOf(ctx context.Context, c *config.CommandLine,
+	args []string) (*config.Settings, error) {
 	if len(args) == 0 {
 		return c.Resolve()
 	}
@@ -41,7 +42,8 @@ func SettingsOf(ctx context.Context, c *config.CommandLine, args []string) (*con
 		c.Exchange = ""
 	}
 	for name, value := range map[string]string{
-		"bucket": st.Bucket, "endpoint-url": st.Endpoint, "region": st.Region, "state-dir": st.StateDir,
+		"bucket": st.Bucket, "endpoint-url": st.Endpoint, "region": st.Region,
+		"state-dir": st.StateDir,
 	} {
 		if value != "" && len(c.Flags[name]) == 0 {
 			c.Flags[name] = []string{value}

@@ -97,7 +97,8 @@ func removeLeftSocket(path string, uid int, err error) {
 		return
 	}
 	info, err := os.Lstat(path)
-	if err != nil || info.Mode().Type() != fs.ModeSocket || time.Since(info.ModTime()) < leftSocketAge {
+	if err != nil || info.Mode().Type() != fs.ModeSocket ||
+		time.Since(info.ModTime()) < leftSocketAge {
 		return
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == uid {
@@ -130,5 +131,6 @@ func NewSocketPath(dir string) (string, error) {
 		}
 		_ = os.Remove(run)
 	}
-	return "", hint.With(errors.New("there is no place for the control socket"), "set XDG_RUNTIME_DIR to a directory of your own")
+	return "", hint.With(errors.New("there is no place for the control socket"),
+		"set XDG_RUNTIME_DIR to a directory of your own")
 }

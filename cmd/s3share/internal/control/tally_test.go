@@ -32,7 +32,9 @@ func TestTally(t *testing.T) {
 	} {
 		tally.Add("/mnt", tt.waiting)
 		got := tally.Event()
-		if got.Files != tt.want.Files || got.Bytes != tt.want.Bytes || got.Sent != tt.want.Sent || got.InFlight != tt.want.InFlight || got.Done != tt.want.Done || got.DoneBytes != tt.want.DoneBytes {
+		if got.Files != tt.want.Files || got.Bytes != tt.want.Bytes || got.Sent != tt.want.Sent ||
+			got.InFlight != tt.want.InFlight || got.Done != tt.want.Done ||
+			got.DoneBytes != tt.want.DoneBytes {
 			t.Errorf("%s: %+v, want %+v", tt.what, got, tt.want)
 		}
 	}

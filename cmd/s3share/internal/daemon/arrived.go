@@ -46,10 +46,11 @@ type folderArrivals struct {
 
 // arrivalNotices shows a notification of each batch of files that the other party has delivered.
 type arrivalNotices struct {
-	folders  []*folderArrivals
-	list     func(context.Context, s3backend.ListInput) (s3backend.Page, error)
-	offline  func() bool
-	own      func() (is func(s3backend.Object) bool, done func()) // whether this machine has made a version
+	folders []*folderArrivals
+	list    func(context.Context, s3backend.ListInput) (s3backend.Page, error)
+	offline func() bool
+	// whether this machine has made a version
+	own      func() (is func(s3backend.Object) bool, done func())
 	show     func(folder string, paths []string)
 	shortest time.Duration // see shortestArrivalPause
 	seed     maphash.Seed
@@ -59,7 +60,8 @@ type arrivalNotices struct {
 func (d *mountDaemon) keepArrivals() (stop func()) {
 	a := &arrivalNotices{
 		list: d.bucket.List, offline: func() bool { return d.bucket.Contact().Offline },
-		own: d.ownVersions, show: d.notices.addArrived, shortest: shortestArrivalPause, seed: maphash.MakeSeed(),
+		own: d.ownVersions, show: d.notices.addArrived, shortest: shortestArrivalPause,
+		seed: maphash.MakeSeed(),
 	}
 	for _, folder := range d.settings.Folders {
 		a.folders = append(a.folders, &folderArrivals{folder: folder})
@@ -80,7 +82,8 @@ func (a *arrivalNotices) run(ctx context.Context) {
 			}
 		}
 		quiet := time.Since(active)
-		pause := min(max(quiet/arrivalQuietShare, a.shortest), longestArrivalPause) * time.Duration(max(1, pages/len(a.folders)))
+		pause := min(max(quiet/arrivalQuietShare, a.shortest),
+			longestArrivalPause) * time.Duration(max(1, pages/len(a.folders)))
 		select {
 		case <-ctx.Done():
 			return
@@ -139,7 +142,8 @@ func (a *arrivalNotices) page(ctx context.Context, in s3backend.ListInput) (s3ba
 // isDelivered reports whether a key is that of a file which a party has delivered, and neither a
 // directory nor a manifest or receipt.
 func isDelivered(folder, key string) bool {
-	return !strings.HasSuffix(key, "/") && !strings.HasPrefix(key, folder+"/"+delivery.Directory+"/")
+	return !strings.HasSuffix(key, "/") &&
+		!strings.HasPrefix(key, folder+"/"+delivery.Directory+"/")
 }
 
 // flush shows a batch that has ended. Only now is it asked what this machine has made: for a moment

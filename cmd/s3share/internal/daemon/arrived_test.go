@@ -36,7 +36,8 @@ func (b *arrivalBucket) put(key, etag string, ours bool) {
 }
 
 // List returns pages of 100 objects.
-func (b *arrivalBucket) List(_ context.Context, in s3backend.ListInput) (page s3backend.Page, err error) {
+func (b *arrivalBucket) List(_ context.Context,
+	in s3backend.ListInput) (page s3backend.Page, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked++
@@ -66,7 +67,9 @@ func (b *arrivalBucket) own() (func(s3backend.Object) bool, func()) {
 
 func (b *arrivalBucket) notices(show func(string, []string)) *arrivalNotices {
 	return &arrivalNotices{
-		folders: []*folderArrivals{{folder: "Submissions"}}, list: b.List, offline: func() bool { return false },
+		folders: []*folderArrivals{{folder: "Submissions"}}, list: b.List, offline: func() bool {
+			return false
+		},
 		own: b.own, show: show, shortest: shortestArrivalPause, seed: maphash.MakeSeed(),
 	}
 }
@@ -77,7 +80,9 @@ func TestABatchIsOneNotice(t *testing.T) {
 	b := &arrivalBucket{objects: map[string]string{"Submissions/old": "1"}, ours: map[string]bool{}}
 	var batches [][]string
 	synctest.Test(t, func(t *testing.T) {
-		stop := background(b.notices(func(_ string, paths []string) { batches = append(batches, paths) }).run)
+		stop := background(b.notices(func(_ string, paths []string) {
+			batches = append(batches, paths)
+		}).run)
 		time.Sleep(time.Second)
 		for i := range 500 {
 			b.put(fmt.Sprintf("Submissions/sub/%03d", i), "1", false)
@@ -98,7 +103,8 @@ func TestABatchIsOneNotice(t *testing.T) {
 	n := newNotices("/mnt/team", slog.New(slog.DiscardHandler))
 	defer n.close()
 	n.addArrived("Submissions", batches[0])
-	if got := d.next(t); got.summary != "500 files arrived in Submissions" || got.body != "sub/000\nsub/001\nsub/002\nand 497 more" {
+	if got := d.next(t); got.summary != "500 files arrived in Submissions" ||
+		got.body != "sub/000\nsub/001\nsub/002\nand 497 more" {
 		t.Errorf("the notice is %+v", got)
 	}
 }
@@ -108,12 +114,15 @@ func TestABatchIsOneNotice(t *testing.T) {
 // content at most once, and none of ours.
 func TestEveryArrivalIsShownOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		b := &arrivalBucket{objects: map[string]string{"Submissions/f0": "old"}, ours: map[string]bool{}}
+		b := &arrivalBucket{objects: map[string]string{"Submissions/f0": "old"},
+			ours: map[string]bool{}}
 		stays := map[string]bool{}
 		var shown []string
 		version := 0
 		synctest.Test(t, func(t *testing.T) {
-			stop := background(b.notices(func(_ string, paths []string) { shown = append(shown, paths...) }).run)
+			stop := background(b.notices(func(_ string, paths []string) {
+				shown = append(shown, paths...)
+			}).run)
 			defer stop()
 			time.Sleep(time.Second)
 			for range rapid.IntRange(1, 30).Draw(rt, "steps") {

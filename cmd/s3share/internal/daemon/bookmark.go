@@ -12,9 +12,9 @@ import (
 )
 
 // bookmarkFiles returns the files with the bookmarks of GTK, which file managers and dialogs show
-// in their side bar. Those of GTK 4 are used only if there are any: most programs of GTK 4, Nautilus
-// among them, read those of GTK 3.
-// Source: gtk/gtkbookmarksmanager.c, nautilus/src/nautilus-bookmark-list.c.
+// in their side bar. Those of GTK 4 are used only if there are any: most programs of GTK 4,
+// Nautilus among them, read those of GTK 3. Source: gtk/gtkbookmarksmanager.c,
+// nautilus/src/nautilus-bookmark-list.c.
 func bookmarkFiles() ([]string, error) {
 	config, err := os.UserConfigDir()
 	if err != nil {
@@ -43,8 +43,8 @@ func bookmarkLine(dir, label string) []byte {
 	return []byte(fileURI(dir) + " " + label)
 }
 
-// addBookmark adds the mount to the bookmarks of file managers, until remove is called. Bookmarks of
-// this directory that are there already stay, and no other is added.
+// addBookmark adds the mount to the bookmarks of file managers, until remove is called. Bookmarks
+// of this directory that are there already stay, and no other is added.
 func addBookmark(dir, label string) (remove func() error, err error) {
 	files, err := bookmarkFiles()
 	if err != nil {
@@ -83,9 +83,9 @@ func addBookmark(dir, label string) (remove func() error, err error) {
 	}, errors.Join(errs...)
 }
 
-// changeBookmarks replaces the lines of a file by those that change returns, nil for no change. What
-// is there is never lost: the new file takes the place of the old one at once, also where a link
-// leads to it.
+// changeBookmarks replaces the lines of a file by those that change returns, nil for no change.
+// What is there is never lost: the new file takes the place of the old one at once, also where a
+// link leads to it.
 func changeBookmarks(file string, change func([][]byte) [][]byte) (changed bool, err error) {
 	if to, err := filepath.EvalSymlinks(file); err == nil {
 		file = to
@@ -109,7 +109,8 @@ func changeBookmarks(file string, change func([][]byte) [][]byte) (changed bool,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return false, err
 	}
-	err = renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(dir), renameio.WithExistingPermissions())
+	err = renameio.WriteFile(file, text, 0o600, renameio.WithTempDir(dir),
+		renameio.WithExistingPermissions())
 	return err == nil, err
 }
 

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestBookmarks draws what a person has bookmarked: the mount is added once, and all else stays as it
-// is, byte for byte, also once the mount is removed again.
+// TestBookmarks draws what a person has bookmarked: the mount is added once, and all else stays as
+// it is, byte for byte, also once the mount is removed again.
 func TestBookmarks(t *testing.T) {
 	config := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", config)

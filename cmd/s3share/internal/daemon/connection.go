@@ -32,13 +32,15 @@ func (d *mountDaemon) checkConnection(ctx context.Context) *control.Connection {
 	c := d.connectionOf(known)
 	if err != nil && c.State == control.Online {
 		c.State = control.NoAnswer
-		c.Reason = fmt.Sprintf("no answer from %s in %s", d.destination().ServerName(), connectionTimeout)
+		c.Reason = fmt.Sprintf("no answer from %s in %s",
+			d.destination().ServerName(), connectionTimeout)
 	}
 	return c
 }
 
 func (d *mountDaemon) connectionOf(known s3backend.Contact) *control.Connection {
-	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Since, Words: d.errorText(known.Err)}
+	c := &control.Connection{State: control.Online, Answered: known.Answered, Since: known.Since,
+		Words: d.errorText(known.Err)}
 	switch {
 	case known.Failing.IsZero():
 	case errors.Is(known.Err, s3backend.BadLogin):
@@ -78,7 +80,8 @@ func (d *mountDaemon) contactChanged(known s3backend.Contact) {
 		d.log.Info("S3 can be reached again")
 		d.deliveries.Reachable()
 	case state != before:
-		d.log.Warn("S3 cannot be reached: what is cached is shown, and what is written waits", "state", state, "err", known.Err)
+		d.log.Warn("S3 cannot be reached: what is cached is shown, and what is written waits",
+			"state", state, "err", known.Err)
 	}
 	if state != control.Offline || time.Since(known.Since) >= offlineNotice {
 		d.noticeContact(state, known)
@@ -93,8 +96,10 @@ func (d *mountDaemon) noticeContact(state string, known s3backend.Contact) {
 	if state == before || state == control.Online && before == "" {
 		return
 	}
-	notice := map[string]outbox.State{control.Online: noticeOnline, control.Login: outbox.NoLogin}[state]
-	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline), Since: known.Since, Reason: d.health()})
+	notice := map[string]outbox.State{control.Online: noticeOnline,
+		control.Login: outbox.NoLogin}[state]
+	d.notices.add(outbox.Status{State: cmp.Or(notice, noticeOffline),
+		Since: known.Since, Reason: d.health()})
 }
 
 // contactNotified is what was last logged and shown of the connection. Only the goroutine that
@@ -120,5 +125,7 @@ func (d *mountDaemon) newsOf(client *s3backend.Client) func(outbox.Status) {
 // keepContact watches from now on whether S3 can be reached.
 func (d *mountDaemon) keepContact() {
 	d.contact = contactNotified{state: control.Online}
-	d.endContact = background(func(ctx context.Context) { d.bucket.KeepContact(ctx, d.contactChanged) })
+	d.endContact = background(func(ctx context.Context) {
+		d.bucket.KeepContact(ctx, d.contactChanged)
+	})
 }

@@ -18,11 +18,14 @@ import (
 // TestHealthSaysWhenItBegan: S3 was away for an hour, and refuses the credentials since.
 func TestHealthSaysWhenItBegan(t *testing.T) {
 	now := time.Now()
-	expired := &s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.BadLogin, Err: &smithy.GenericAPIError{Code: "ExpiredToken"}}
+	expired := &s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.BadLogin,
+		Err: &smithy.GenericAPIError{Code: "ExpiredToken"}}
 	d := newDaemon(config.Defaults(), true, nil)
-	d.bucket = fakeBucket{known: s3backend.Contact{Failing: now.Add(-time.Hour), Since: now, Err: expired, Offline: true}}
+	d.bucket = fakeBucket{known: s3backend.Contact{Failing: now.Add(-time.Hour),
+		Since: now, Err: expired, Offline: true}}
 	d.dir = "/mnt"
-	if got, want := d.health(), "login expired since "+control.ClockText(now)+", renew with s3share login /mnt"; got != want {
+	if got, want := d.health(), "login expired since "+control.ClockText(now)+
+		", renew with s3share login /mnt"; got != want {
 		t.Errorf("the health is %q, want %q", got, want)
 	}
 }
@@ -35,7 +38,9 @@ type loginBucket struct {
 
 func (b loginBucket) Login(context.Context, string) error { return b.err }
 
-func (b loginBucket) LoginMethod() s3backend.LoginMethod { return s3backend.LoginMethod{Fixed: true} }
+func (b loginBucket) LoginMethod() s3backend.LoginMethod {
+	return s3backend.LoginMethod{Fixed: true}
+}
 
 // TestLoginBlamesWhatIsWrong: a login that fails since nobody answers does not say that the
 // credentials are to be replaced.
@@ -51,7 +56,8 @@ func TestLoginBlamesWhatIsWrong(t *testing.T) {
 		d := newDaemon(config.Defaults(), true, nil)
 		d.dir, d.bucket = "/mnt", loginBucket{err: tt.err}
 		a := d.login(t.Context(), control.LoginRequest{})
-		if text := a.Error + " | " + a.Hint; !strings.Contains(text, tt.want) || strings.Contains(text, tt.no) {
+		if text := a.Error + " | " + a.Hint; !strings.Contains(text, tt.want) ||
+			strings.Contains(text, tt.no) {
 			t.Errorf("after %v login says %q", tt.err, text)
 		}
 	}
@@ -61,7 +67,8 @@ func TestLoginBlamesWhatIsWrong(t *testing.T) {
 // itself later, removals too, whatever failed before.
 func TestOfflineIsTheReason(t *testing.T) {
 	const away = "nothing answers at S3"
-	denied := &s3backend.Error{Op: "PutObject", Kind: s3backend.Denied, Key: "Delivery/a", Err: &smithy.GenericAPIError{Code: "AccessDenied"}}
+	denied := &s3backend.Error{Op: "PutObject", Kind: s3backend.Denied, Key: "Delivery/a",
+		Err: &smithy.GenericAPIError{Code: "AccessDenied"}}
 	for _, tt := range []struct {
 		st           outbox.Status
 		offline, own string // the reason while S3 is out of reach, and else
@@ -84,10 +91,13 @@ func TestOfflineIsTheReason(t *testing.T) {
 			want := tt.own
 			if offline {
 				want = tt.offline
-				r.bucket = fakeBucket{known: s3backend.Contact{Failing: time.Now(), Since: time.Now(), Offline: true, Err: &s3backend.Error{Op: "HeadObject", Err: syscall.ECONNREFUSED}}}
+				r.bucket = fakeBucket{known: s3backend.Contact{Failing: time.Now(),
+					Since: time.Now(), Offline: true, Err: &s3backend.Error{Op: "HeadObject",
+						Err: syscall.ECONNREFUSED}}}
 			}
 			if got := r.pending()[0]; got.Reason != want || got.State != tt.st.State {
-				t.Errorf("offline: %v: %+v is told as %q, want %q", offline, tt.st, got.Reason, want)
+				t.Errorf("offline: %v: %+v is told as %q, want %q",
+					offline, tt.st, got.Reason, want)
 			}
 			r.owing.mu.Lock()
 			r.owing.owed = nil

@@ -92,7 +92,8 @@ type mountDaemon struct {
 	drainErr   error         // of the last drain; read it after ended
 	handedOver atomic.Bool   // a new mount delivers what is left
 	takesBack  bool          // it delivers what a new mount that has failed did not: see takeBack
-	served     int           // how many mounts had served with the state directory, this one included
+	// how many mounts had served with the state directory, this one included
+	served int
 }
 
 // bucket is the bucket as a daemon uses it; *s3backend.Client implements it.
@@ -121,7 +122,8 @@ type fileCache interface {
 	Close() error
 }
 
-// deliveries is what the cache has to deliver, as a daemon uses it; *cache.Deliveries implements it.
+// deliveries is what the cache has to deliver, as a daemon uses it; *cache.Deliveries implements
+// it.
 type deliveries interface {
 	Status() []outbox.Status
 	StatusAt(path string) []outbox.Status
@@ -152,7 +154,8 @@ type mountServer interface {
 func newDaemon(s *config.Settings, foreground bool, notes io.Writer) *mountDaemon {
 	return &mountDaemon{
 		settings: s, notes: notes, foreground: foreground, started: time.Now(),
-		hangups: make(chan struct{}, 1), gone: make(chan struct{}), skipDrain: make(chan struct{}, 1), ended: make(chan struct{}),
+		hangups: make(chan struct{}, 1), gone: make(chan struct{}), skipDrain: make(chan struct{},
+			1), ended: make(chan struct{}),
 	}
 }
 
@@ -178,7 +181,8 @@ func (d *mountDaemon) start(ctx context.Context, dir string) error {
 	// Last, for it needs what was given back: a start fails for want of descriptors, too.
 	if d.mounting && d.server == nil {
 		if failed := d.undoRefused(); failed != nil {
-			return hint.With(fmt.Errorf("%w; and what there is of the mount stays: %w", err, failed), "undo it: s3share unmount "+d.dir)
+			return hint.With(fmt.Errorf("%w; and what there is of the mount stays: %w",
+				err, failed), "undo it: s3share unmount "+d.dir)
 		}
 	}
 	return err
@@ -236,16 +240,19 @@ func (d *mountDaemon) mount(files *cache.Cache) (err error) {
 	d.registerOutbox()
 	d.mounting = true
 	server, err := fs.Mount(d.dir, files, fs.Config{
-		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther, ReadOnly: s.ReadOnly, Arrivals: s.Arrivals,
+		UID: s.UID, GID: s.GID, Umask: uint32(s.Umask), AllowOther: s.AllowOther,
+		ReadOnly: s.ReadOnly, Arrivals: s.Arrivals,
 		AllThumbnails: s.Thumbnails == config.AllThumbnails,
-		Source:        s.Source(), Options: s.Kernel, Health: d.health, Reason: d.reason, Logger: d.log,
+		Source:        s.Source(), Options: s.Kernel, Health: d.health,
+		Reason: d.reason, Logger: d.log,
 	})
 	if err != nil {
 		return fmt.Errorf("the kernel refused the mount: %w", err)
 	}
 	d.serve(server)
 	if d.served, err = statedir.NoteServes(d.lock); err != nil {
-		d.log.Warn("a daemon that has handed over does not learn that this mount serves", "err", err)
+		d.log.Warn("a daemon that has handed over does not learn that this mount serves",
+			"err", err)
 	}
 	d.control.serve(d)
 	if d.notices != nil {
@@ -342,9 +349,11 @@ func (d *mountDaemon) run(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(d.drainErr, errHandedOver):
-		d.log.Info("handed over to a new mount", "files", len(control.Undelivered(d.deliveries.Status())))
+		d.log.Info("handed over to a new mount",
+			"files", len(control.Undelivered(d.deliveries.Status())))
 	case d.drainErr != nil:
-		d.log.Error("not everything is delivered; the rest stays in the state directory", "err", d.drainErr)
+		d.log.Error("not everything is delivered; the rest stays in the state directory",
+			"err", d.drainErr)
 	}
 	d.log.Info("unmounted", "dir", d.dir)
 	err := d.release(nil)

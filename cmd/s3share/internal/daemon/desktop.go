@@ -60,7 +60,8 @@ type notices struct {
 	news map[noticeSubject]*noticeNews // not shown yet
 }
 
-// noticeSubject is what one notification is about: files in a state, or what has arrived in a folder.
+// noticeSubject is what one notification is about: files in a state, or what has arrived in a
+// folder.
 type noticeSubject struct {
 	state  outbox.State
 	folder string // of noticeArrived
@@ -81,7 +82,8 @@ func newNotices(dir string, log *slog.Logger) *notices {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &notices{
-		dir: dir, bus: bus, log: log, cancel: cancel, ended: make(chan struct{}), wake: make(chan struct{}, 1),
+		dir: dir, bus: bus, log: log, cancel: cancel, ended: make(chan struct{}),
+		wake: make(chan struct{}, 1),
 		news: map[noticeSubject]*noticeNews{},
 	}
 	go n.run(ctx)
@@ -95,7 +97,8 @@ func sessionBus() string {
 		return address
 	}
 	path := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "bus")
-	if info, err := os.Stat(path); !filepath.IsAbs(path) || err != nil || info.Mode()&os.ModeSocket == 0 {
+	if info, err := os.Stat(path); !filepath.IsAbs(path) || err != nil ||
+		info.Mode()&os.ModeSocket == 0 {
 		return ""
 	}
 	return "unix:path=" + path
@@ -115,7 +118,8 @@ func (n *notices) addArrived(folder string, paths []string) {
 		return
 	}
 	for _, path := range paths {
-		n.addTo(noticeSubject{noticeArrived, folder}, hint.Printable(strings.TrimPrefix(path, folder+"/")), path)
+		n.addTo(noticeSubject{noticeArrived, folder},
+			hint.Printable(strings.TrimPrefix(path, folder+"/")), path)
 	}
 }
 
@@ -141,7 +145,8 @@ func (n *notices) addTo(about noticeSubject, line, path string) {
 func noticeLine(st outbox.Status) string {
 	switch st.State {
 	case outbox.Conflict:
-		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs), filepath.Base(ui.NameText(st)))
+		return fmt.Sprintf("%s: ours is %s", hint.Printable(st.Theirs),
+			filepath.Base(ui.NameText(st)))
 	case outbox.NoLogin, outbox.Paused, noticeOffline, noticeOnline, noticeDelivered:
 		return hint.OneLine(st.Reason)
 	}

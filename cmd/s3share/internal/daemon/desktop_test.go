@@ -31,7 +31,8 @@ type shownNotice struct {
 	actions       []string
 }
 
-func (d desktop) Notify(_ string, _ uint32, _, summary, body string, actions []string, _ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+func (d desktop) Notify(_ string, _ uint32, _, summary, body string, actions []string,
+	_ map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	id := uint32(len(summary) + len(body)) // another for each text of a test
 	d.shown <- shownNotice{id, summary, body, actions}
 	return id, nil
@@ -43,7 +44,8 @@ func (d desktop) GetCapabilities() ([]string, *dbus.Error) { return d.can, nil }
 // choose has a person choose an action.
 func (d desktop) choose(t *testing.T, id uint32, action string) {
 	t.Helper()
-	if err := d.conn.Emit(notificationsPath, notifications+".ActionInvoked", id, action); err != nil {
+	if err := d.conn.Emit(notificationsPath, notifications+".ActionInvoked",
+		id, action); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,7 +67,8 @@ func startBus(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
 	testhome.Need(t, "dbus-daemon", err == nil, "no dbus-daemon")
-	cmd := exec.Command(program, "--session", "--nofork", "--print-address", "--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
+	cmd := exec.Command(program, "--session", "--nofork", "--print-address",
+		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -95,10 +98,12 @@ func newDesktop(t *testing.T, can ...string) desktop {
 	}
 	t.Cleanup(func() { conn.Close() })
 	d := desktop{conn, can, make(chan shownNotice, 10)}
-	if err := conn.Export(d, "/org/freedesktop/Notifications", "org.freedesktop.Notifications"); err != nil {
+	if err := conn.Export(d, "/org/freedesktop/Notifications",
+		"org.freedesktop.Notifications"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.RequestName("org.freedesktop.Notifications", dbus.NameFlagDoNotQueue); err != nil {
+	if _, err := conn.RequestName("org.freedesktop.Notifications",
+		dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -149,23 +154,28 @@ func TestNoDesktop(t *testing.T) {
 func TestActions(t *testing.T) {
 	d := newDesktop(t, "body", "actions")
 	opened := make(chan []string, 1)
-	if err := d.conn.Export(fileManager{opened}, "/org/freedesktop/FileManager1", "org.freedesktop.FileManager1"); err != nil {
+	if err := d.conn.Export(fileManager{opened}, "/org/freedesktop/FileManager1",
+		"org.freedesktop.FileManager1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.conn.RequestName("org.freedesktop.FileManager1", dbus.NameFlagDoNotQueue); err != nil {
+	if _, err := d.conn.RequestName("org.freedesktop.FileManager1",
+		dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
 	n := newNotices("/mnt/te am", slog.New(slog.DiscardHandler))
 	defer n.close()
-	stop := n.acts.start(func(s outbox.State) string { return "why " + string(s) }, func(context.Context) string { return "trying" })
+	stop := n.acts.start(func(s outbox.State) string { return "why " + string(s) },
+		func(context.Context) string { return "trying" })
 	n.add(blocked)
 	shown := d.next(t)
-	if want := []string{"default", "Open", "open", "Open", "why", "Why?", "retry", "Retry"}; !slices.Equal(shown.actions, want) {
+	if want := []string{"default", "Open", "open", "Open", "why", "Why?", "retry",
+		"Retry"}; !slices.Equal(shown.actions, want) {
 		t.Fatalf("the actions are %q, want %q", shown.actions, want)
 	}
 	for action, want := range map[string]string{"why": "why blocked", "retry": "trying"} {
 		d.choose(t, shown.id, action)
-		if reply := d.next(t); reply.body != want || reply.summary != shown.summary || len(reply.actions) > 0 {
+		if reply := d.next(t); reply.body != want || reply.summary != shown.summary ||
+			len(reply.actions) > 0 {
 			t.Errorf("%s is answered %+v, want %q", action, reply, want)
 		}
 	}
@@ -199,7 +209,8 @@ func TestNoActions(t *testing.T) {
 	d := newDesktop(t, "body")
 	n := newNotices("/mnt/team", slog.New(slog.DiscardHandler))
 	defer n.close()
-	defer n.acts.start(func(outbox.State) string { return "" }, func(context.Context) string { return "" })()
+	defer n.acts.start(func(outbox.State) string { return "" },
+		func(context.Context) string { return "" })()
 	n.add(blocked)
 	if shown := d.next(t); len(shown.actions) > 0 {
 		t.Errorf("it gets %q", shown.actions)

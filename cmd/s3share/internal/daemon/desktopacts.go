@@ -56,7 +56,8 @@ type noticeActs struct {
 }
 
 // start allows actions from now on. stop ends the one in progress, and allows no other.
-func (a *noticeActs) start(why func(outbox.State) string, retry func(context.Context) string) (stop func()) {
+func (a *noticeActs) start(why func(outbox.State) string,
+	retry func(context.Context) string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -37,13 +37,16 @@ func connectDesktop(ctx context.Context, bus string, withActions bool) (*desktop
 	if err != nil {
 		return nil, err
 	}
-	d := &desktopConn{conn: conn, object: conn.Object(notifications, notificationsPath), shown: map[uint32]notification{}}
+	d := &desktopConn{conn: conn, object: conn.Object(notifications, notificationsPath),
+		shown: map[uint32]notification{}}
 	var can []string
-	if !withActions || d.object.CallWithContext(ctx, notifications+".GetCapabilities", 0).Store(&can) != nil || !slices.Contains(can, "actions") {
+	if !withActions || d.object.CallWithContext(ctx, notifications+".GetCapabilities",
+		0).Store(&can) != nil || !slices.Contains(can, "actions") {
 		return d, nil
 	}
 	for _, member := range []string{"ActionInvoked", "NotificationClosed"} {
-		err = conn.AddMatchSignalContext(ctx, dbus.WithMatchSender(notifications), dbus.WithMatchObjectPath(notificationsPath),
+		err = conn.AddMatchSignalContext(ctx, dbus.WithMatchSender(notifications),
+			dbus.WithMatchObjectPath(notificationsPath),
 			dbus.WithMatchInterface(notifications), dbus.WithMatchMember(member))
 		if err != nil {
 			return d, nil
@@ -62,7 +65,8 @@ func (d *desktopConn) notify(ctx context.Context, n notification) error {
 	}
 	var id uint32
 	err := d.object.CallWithContext(ctx, notifications+".Notify", 0,
-		"s3share", uint32(0), "folder-remote", n.summary, html.EscapeString(n.body), actions, map[string]dbus.Variant{}, int32(-1)).Store(&id)
+		"s3share", uint32(0), "folder-remote", n.summary, html.EscapeString(n.body),
+		actions, map[string]dbus.Variant{}, int32(-1)).Store(&id)
 	if err == nil && len(actions) > 0 {
 		d.remember(id, n)
 	}

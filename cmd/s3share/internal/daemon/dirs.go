@@ -19,7 +19,8 @@ type madeDir struct{ dir, top string }
 
 // startFiles are what a start makes in its state and cache directories. The outbox's
 // directory is the first: while there is anything in it, all the rest stays as well.
-var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray", "small.list", "lock", "daemon.lock", "seen.json", "listings"}
+var startFiles = []string{"stage", "exchange.json", "s3share.log", "small.tray",
+	"small.list", "lock", "daemon.lock", "seen.json", "listings"}
 
 // removeMade removes the directories of a start that failed, as far as there is nothing
 // in them but what the start made. What else came into them stays, and so do they.
@@ -33,7 +34,8 @@ func removeMade(all []madeDir) error {
 
 func (m madeDir) remove() error {
 	for _, name := range startFiles {
-		if err := os.Remove(filepath.Join(m.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(m.dir, name)); err != nil &&
+			!errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -82,7 +84,8 @@ func (d *mountDaemon) noteReasons() {
 	if d.settings.StateDir == "" {
 		return
 	}
-	if err := statedir.WriteReasons(d.settings.StateDir, control.Undelivered(d.pending())); err != nil {
+	if err := statedir.WriteReasons(d.settings.StateDir,
+		control.Undelivered(d.pending())); err != nil {
 		d.log.Warn("why something was not delivered is not remembered", "err", err)
 	}
 }

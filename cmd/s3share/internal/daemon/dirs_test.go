@@ -36,7 +36,8 @@ func TestFailedStartRemovesWhatItMade(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.came != "" {
-				if err := os.WriteFile(filepath.Join(state, c.came), []byte("data"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(state, c.came),
+					[]byte("data"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -20,7 +20,8 @@ func (d *mountDaemon) forceUnmount() {
 		<-d.gone
 		return
 	}
-	d.log.Warn("the mount is in use; it is undone all the same", "err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
+	d.log.Warn("the mount is in use; it is undone all the same",
+		"err", err, "holders", mounts.UsersText(mounts.Users(d.dir)))
 	if err := mounts.Unmount(d.dir, mounts.Lazy); err != nil {
 		d.log.Error("cannot undo the mount", "err", err)
 		return
@@ -62,8 +63,9 @@ func (d *mountDaemon) finalDrain(signalled context.Context) error {
 	return err
 }
 
-// endHandles ends the handles of the mount as soon as the kernel has it no more. That is now, unless
-// a signal has undone it while programs use it; then work has the goroutine that waits for that.
+// endHandles ends the handles of the mount as soon as the kernel has it no more. That is now,
+// unless a signal has undone it while programs use it; then work has the goroutine that waits for
+// that.
 func (d *mountDaemon) endHandles(ctx context.Context, work *sync.WaitGroup) {
 	select {
 	case <-d.gone:
@@ -87,7 +89,8 @@ func (d *mountDaemon) release(last func() error) error {
 	if d.serving.Load() {
 		d.forceUnmount()
 	}
-	for _, end := range []func(){d.endContact, d.endLimits, d.endInhibit, d.endMetered, d.endArrivals, d.endActs, d.endBookmark} {
+	for _, end := range []func(){d.endContact, d.endLimits, d.endInhibit, d.endMetered,
+		d.endArrivals, d.endActs, d.endBookmark} {
 		if end != nil {
 			end()
 		}
@@ -97,7 +100,8 @@ func (d *mountDaemon) release(last func() error) error {
 		d.noteOwner() // who is found out to be it while the mount serves
 	}
 	if err := d.recording.Close(); err != nil {
-		d.log.Warn("not all that was delivered and received is recorded; the next mount records what is known", "err", err)
+		d.log.Warn(
+			"not all that was delivered and received is recorded; the next mount records what is known", "err", err)
 	}
 	d.notices.close()
 	if last != nil {

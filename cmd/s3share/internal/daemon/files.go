@@ -27,7 +27,8 @@ func (d *mountDaemon) errorText(err error) (w control.Words) {
 		w.Code = e.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = hint.With(errors.New("no answer from "+d.destination().ServerName()+" in time"), "check the endpoint and the network")
+		err = hint.With(errors.New("no answer from "+d.destination().ServerName()+" in time"),
+			"check the endpoint and the network")
 	}
 	err = ui.Explain(d.destination(), err)
 	w.Reason = hint.OneLine(err.Error())
@@ -73,7 +74,9 @@ func isWaiting(st outbox.Status) bool {
 }
 
 // reason returns why a file is not delivered, in words; "" if nothing has failed.
-func (d *mountDaemon) reason(st outbox.Status) string { return d.words([]outbox.Status{st})[0].Reason }
+func (d *mountDaemon) reason(st outbox.Status) string {
+	return d.words([]outbox.Status{st})[0].Reason
+}
 
 // notify adds the state of a file to the desktop notifications.
 func (d *mountDaemon) notify(st outbox.Status) { d.notices.add(d.words([]outbox.Status{st})[0]) }
@@ -100,7 +103,8 @@ func (d *mountDaemon) confirm(ctx context.Context, path string) *control.FileSta
 	ctx, cancel := context.WithTimeout(ctx, control.ConfirmTimeout)
 	defer cancel()
 	found := d.cache.Confirm(ctx, path)
-	if known := d.bucket.Contact(); errors.Is(found.Err, context.DeadlineExceeded) && known.Err != nil {
+	if known := d.bucket.Contact(); errors.Is(found.Err, context.DeadlineExceeded) &&
+		known.Err != nil {
 		found.Err = known.Err // why there was none, if that was told meanwhile
 	}
 	return d.fileState(found)
@@ -138,17 +142,18 @@ func (d *mountDaemon) serveFiles(mux *http.ServeMux) {
 		d.unmounts.cancel(ask.ID)
 		return struct{}{}
 	})
-	serveJSON(mux, "/outcomes", func(_ context.Context, ask control.OutcomesRequest) []control.FileState {
-		paths := make([]string, len(ask.Paths))
-		for i, p := range ask.Paths {
-			paths[i] = string(p)
-		}
-		all := make([]control.FileState, len(paths))
-		for i, found := range d.deliveries.Outcomes(paths) {
-			all[i] = *d.fileState(found)
-		}
-		return all
-	})
+	serveJSON(mux, "/outcomes",
+		func(_ context.Context, ask control.OutcomesRequest) []control.FileState {
+			paths := make([]string, len(ask.Paths))
+			for i, p := range ask.Paths {
+				paths[i] = string(p)
+			}
+			all := make([]control.FileState, len(paths))
+			for i, found := range d.deliveries.Outcomes(paths) {
+				all[i] = *d.fileState(found)
+			}
+			return all
+		})
 }
 
 // serveJSON answers requests for what by calling do.
@@ -214,7 +219,8 @@ func (d *mountDaemon) retry(ctx context.Context, ask control.FileRequest) contro
 }
 
 // deliverFiles answers POST /deliver.
-func (d *mountDaemon) deliverFiles(ctx context.Context, ask control.FileRequest) control.FileAnswer {
+func (d *mountDaemon) deliverFiles(ctx context.Context,
+	ask control.FileRequest) control.FileAnswer {
 	path := string(ask.Path)
 	a := control.FileAnswer{Left: d.pendingAt(path)}
 	var err error

@@ -50,7 +50,8 @@ func (d *mountDaemon) lockStateDir(ctx context.Context) (*os.File, error) {
 	s := d.settings
 	try := func() (*os.File, *statedir.InUseError, error) {
 		var used *statedir.InUseError
-		f, err := statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir), Exchange: s.Exchange, Private: s.Private})
+		f, err := statedir.Lock(s.StateDir, statedir.LockInfo{Dir: jsonbytes.String(d.dir),
+			Exchange: s.Exchange, Private: s.Private})
 		errors.As(err, &used)
 		return f, used, err
 	}

@@ -42,7 +42,8 @@ func TestStart(t *testing.T) {
 				return
 			}
 			if code, hint := hint.ExitCode(err); code != tt.code || hint != tt.hint {
-				t.Errorf("start gives exit code %d and hint %q, want %d and %q", code, hint, tt.code, tt.hint)
+				t.Errorf("start gives exit code %d and hint %q, want %d and %q",
+					code, hint, tt.code, tt.hint)
 			}
 		})
 	}
@@ -52,7 +53,8 @@ func TestStartInterrupted(t *testing.T) {
 	stopped := make(chan struct{})
 	close(stopped)
 	// It holds the descriptor open and says nothing, until the signal.
-	if err := StartProcess(exec.Command("sleep", "600"), stopped); !errors.Is(err, hint.ErrInterrupted) {
+	if err := StartProcess(exec.Command("sleep", "600"),
+		stopped); !errors.Is(err, hint.ErrInterrupted) {
 		t.Errorf("start = %v, want %v", err, hint.ErrInterrupted)
 	}
 }

@@ -55,10 +55,12 @@ type inhibitor struct {
 // keepInhibited lets the desktop know from now on while files are on their way.
 func (d *mountDaemon) keepInhibited() (stop func()) {
 	in := &inhibitor{
-		connect: systemBus, status: d.deliveries.Status, label: d.destinationName(), look: inhibitLook, long: longDelivery,
+		connect: systemBus, status: d.deliveries.Status, label: d.destinationName(),
+		look: inhibitLook, long: longDelivery,
 		held: func() bool { return d.deliveries.Suspension() != nil || d.bucket.Contact().Offline },
 		done: func(e control.Event) {
-			d.notices.add(outbox.Status{State: noticeDelivered, Reason: ui.Count(e.Done, "file") + ", " + ui.SizeText(e.DoneBytes)})
+			d.notices.add(outbox.Status{State: noticeDelivered,
+				Reason: ui.Count(e.Done, "file") + ", " + ui.SizeText(e.DoneBytes)})
 		},
 	}
 	return background(in.run)
@@ -86,7 +88,8 @@ func (in *inhibitor) once(ctx context.Context) {
 	}
 	in.tally.Add("", all)
 	if len(control.Undelivered(all)) == 0 {
-		if e := in.tally.Event(); e.Done > 0 && !in.since.IsZero() && time.Since(in.since) >= in.long {
+		if e := in.tally.Event(); e.Done > 0 && !in.since.IsZero() &&
+			time.Since(in.since) >= in.long {
 			in.done(e)
 		}
 		in.tally, in.since = control.Tally{}, time.Time{}
@@ -113,7 +116,8 @@ func (in *inhibitor) take(ctx context.Context) {
 	defer conn.Close()
 	var fd dbus.UnixFD
 	why := "files are on their way to " + hint.Printable(in.label)
-	err = conn.Object(logind, logindPath).CallWithContext(ctx, inhibitCall, dbus.FlagNoAutoStart, "shutdown:sleep", "s3share", why, "block").Store(&fd)
+	err = conn.Object(logind, logindPath).CallWithContext(ctx, inhibitCall, dbus.FlagNoAutoStart,
+		"shutdown:sleep", "s3share", why, "block").Store(&fd)
 	if err == nil {
 		in.lock = os.NewFile(uintptr(fd), "logind")
 	}

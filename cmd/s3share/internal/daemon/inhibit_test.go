@@ -69,7 +69,9 @@ func newLogin(t *testing.T) (*login, func(context.Context) (*dbus.Conn, error)) 
 	if _, err := conn.RequestName(logind, dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
 	}
-	return l, func(ctx context.Context) (*dbus.Conn, error) { return dbus.Connect(bus, dbus.WithContext(ctx)) }
+	return l, func(ctx context.Context) (*dbus.Conn, error) {
+		return dbus.Connect(bus, dbus.WithContext(ctx))
+	}
 }
 
 // TestInhibited draws what waits, and whether it can be sent: logind's lock is held exactly while
@@ -85,7 +87,8 @@ func TestInhibited(t *testing.T) {
 		}
 		defer in.release()
 		states := []outbox.State{
-			outbox.Open, outbox.Local, outbox.Sealed, outbox.Paused, outbox.Uploading, outbox.Removing,
+			outbox.Open, outbox.Local, outbox.Sealed, outbox.Paused,
+			outbox.Uploading, outbox.Removing,
 			outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved,
 		}
 		for range rapid.IntRange(1, 6).Draw(rt, "looks") {
@@ -121,7 +124,9 @@ func TestInhibitRefused(t *testing.T) {
 	l.setRefuse(true)
 	in := &inhibitor{
 		connect: connect, held: func() bool { return false },
-		status: func() []outbox.Status { return []outbox.Status{{Key: "Delivery/a", State: outbox.Sealed}} },
+		status: func() []outbox.Status {
+			return []outbox.Status{{Key: "Delivery/a", State: outbox.Sealed}}
+		},
 	}
 	for range 3 {
 		in.once(t.Context())

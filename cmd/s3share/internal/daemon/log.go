@@ -24,7 +24,8 @@ const (
 
 // openLog opens the log that s asks for. In the foreground that is standard error,
 // unless a file is named. Level may change later. The file is nil if there is none.
-func openLog(s *config.Settings, foreground bool, level slog.Leveler) (*slog.Logger, *logFile, error) {
+func openLog(s *config.Settings, foreground bool,
+	level slog.Leveler) (*slog.Logger, *logFile, error) {
 	options := &slog.HandlerOptions{Level: level}
 	name := s.LogFile
 	if name == "" && foreground {
@@ -35,7 +36,8 @@ func openLog(s *config.Settings, foreground bool, level slog.Leveler) (*slog.Log
 	}
 	f, err := newLogFile(name)
 	if err != nil {
-		return nil, nil, hint.With(fmt.Errorf("cannot write the log %s: %w", name, hint.WithoutPath(err)), "name another file with --log-file")
+		return nil, nil, hint.With(fmt.Errorf("cannot write the log %s: %w", name,
+			hint.WithoutPath(err)), "name another file with --log-file")
 	}
 	f.repeats = newRepeats(slog.NewTextHandler(f, options))
 	return slog.New(f.repeats), f, nil
@@ -66,8 +68,10 @@ func newLogFile(name string) (*logFile, error) {
 		return l, nil // a pipe, or /dev/stderr
 	}
 	l.regular = true
-	if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() && privatedir.Check(filepath.Dir(name)) == nil {
-		l.rotating = &timberjack.Logger{Filename: name, MaxSize: maxLog, MaxBackups: maxOldLogs, FileMode: 0o600, LocalTime: true}
+	if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() &&
+		privatedir.Check(filepath.Dir(name)) == nil {
+		l.rotating = &timberjack.Logger{Filename: name, MaxSize: maxLog, MaxBackups: maxOldLogs,
+			FileMode: 0o600, LocalTime: true}
 	}
 	return l, nil
 }
@@ -87,7 +91,8 @@ func (l *logFile) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	if l.missing > 0 {
-		if err := l.write(fmt.Appendf(nil, "level=WARN msg=\"lines are missing here: the disk had too little room for them\" lines=%d\n", l.missing)); err != nil {
+		if err := l.write(fmt.Appendf(nil,
+			"level=WARN msg=\"lines are missing here: the disk had too little room for them\" lines=%d\n", l.missing)); err != nil {
 			return 0, err
 		}
 		l.missing = 0

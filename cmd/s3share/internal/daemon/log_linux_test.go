@@ -52,7 +52,8 @@ func TestALogLeavesTheDiskItsFloor(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, err = os.ReadFile(path)
-	if want := fmt.Sprintf("lines=%d\nthere is room\n", 3<<10-written); err != nil || !bytes.HasSuffix(bytes.TrimLeft(data, "\x00"), []byte(want)) {
+	if want := fmt.Sprintf("lines=%d\nthere is room\n", 3<<10-written); err != nil ||
+		!bytes.HasSuffix(bytes.TrimLeft(data, "\x00"), []byte(want)) {
 		t.Errorf("the log ends with %q, want %q, %v", slices.Collect(bytes.Lines(data)), want, err)
 	}
 }

@@ -50,7 +50,8 @@ type repeatedLine struct {
 }
 
 func newRepeats(h slog.Handler) *repeats {
-	return &repeats{Handler: h, lines: &repeatedLines{byText: map[string]*repeatedLine{}, now: time.Now}}
+	return &repeats{Handler: h,
+		lines: &repeatedLines{byText: map[string]*repeatedLine{}, now: time.Now}}
 }
 
 // Handle logs a record, or counts it.

@@ -17,16 +17,18 @@ import (
 // TestARepeatedFailureIsLoggedOnceAnHour logs lines of which some repeat others.
 func TestARepeatedFailureIsLoggedOnceAnHour(t *testing.T) {
 	busy := func(id string) error {
-		return fmt.Errorf("parts: %w", &s3backend.Error{Op: "UploadPart", Key: "f", Kind: s3backend.Busy, Err: errors.New("request " + id)})
+		return fmt.Errorf("parts: %w", &s3backend.Error{Op: "UploadPart", Key: "f",
+			Kind: s3backend.Busy, Err: errors.New("request " + id)})
 	}
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var out bytes.Buffer
-	h := newRepeats(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
+	h := newRepeats(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))
 	h.lines.now = func() time.Time { return now }
 	log := slog.New(h)
 	for i := range 100 {
@@ -49,9 +51,11 @@ func TestARepeatedFailureIsLoggedOnceAnHour(t *testing.T) {
 	out.Reset()
 	now = now.Add(repeatWindow + time.Second)
 	log.Warn("not delivered", "key", "a", "err", busy("later"))
-	for text, want := range map[string]int{"repeated=99": 3, "key=a": 2, "key=b": 1, "damaged": 1, "request 99": 2, "request later": 1} {
+	for text, want := range map[string]int{"repeated=99": 3, "key=a": 2, "key=b": 1,
+		"damaged": 1, "request 99": 2, "request later": 1} {
 		if got := count(text); got != want {
-			t.Errorf("after an hour %q is logged %d times, want %d:\n%s", text, got, want, out.String())
+			t.Errorf("after an hour %q is logged %d times, want %d:\n%s",
+				text, got, want, out.String())
 		}
 	}
 	out.Reset()
@@ -117,8 +121,10 @@ func TestALogIsBoundedWhileItIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			data, err := os.ReadFile(path)
-			if err != nil || !bytes.HasSuffix(data, append(last, "last words\n"...)) || len(data) > maxLog<<20 {
-				t.Errorf("the log has %d bytes, and ends with %q, %v", len(data), data[max(0, len(data)-40):], err)
+			if err != nil || !bytes.HasSuffix(data, append(last, "last words\n"...)) ||
+				len(data) > maxLog<<20 {
+				t.Errorf("the log has %d bytes, and ends with %q, %v", len(data),
+					data[max(0, len(data)-40):], err)
 			}
 			if err := log.Close(); err != nil { // old ones are removed by then
 				t.Error(err)
@@ -128,7 +134,8 @@ func TestALogIsBoundedWhileItIsWritten(t *testing.T) {
 				t.Errorf("there are %d files, want %d at most, %v", len(files), 1+maxOldLogs, err)
 			}
 			if name == "private" && len(files) != 1+maxOldLogs {
-				t.Errorf("there are %d files, want the log and the %d before it", len(files), maxOldLogs)
+				t.Errorf("there are %d files, want the log and the %d before it",
+					len(files), maxOldLogs)
 			}
 			for _, f := range files {
 				if info, err := f.Info(); err != nil || !tt.link && info.Mode().Perm() != 0o600 {

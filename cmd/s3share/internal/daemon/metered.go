@@ -36,7 +36,8 @@ func systemBus(ctx context.Context) (*dbus.Conn, error) {
 
 // keepMetered calls changed with whether the connection is metered, now and whenever that may have
 // changed, until stop is called. It returns after the first call, or if there is no answer in time.
-func keepMetered(connect func(context.Context) (*dbus.Conn, error), changed func(bool)) (stop func()) {
+func keepMetered(connect func(context.Context) (*dbus.Conn, error),
+	changed func(bool)) (stop func()) {
 	first := make(chan struct{})
 	stop = background(func(ctx context.Context) {
 		told := sync.OnceFunc(func() { close(first) })
@@ -64,7 +65,8 @@ func keepMetered(connect func(context.Context) (*dbus.Conn, error), changed func
 }
 
 // followMetered calls changed until the bus or ctx ends.
-func followMetered(ctx context.Context, connect func(context.Context) (*dbus.Conn, error), changed func(bool)) {
+func followMetered(ctx context.Context,
+	connect func(context.Context) (*dbus.Conn, error), changed func(bool)) {
 	conn, err := connect(ctx)
 	if err != nil {
 		return
@@ -73,8 +75,11 @@ func followMetered(ctx context.Context, connect func(context.Context) (*dbus.Con
 	signals := make(chan *dbus.Signal, 16)
 	conn.Signal(signals)
 	for _, match := range [][]dbus.MatchOption{
-		{dbus.WithMatchObjectPath(networkManagerPath), dbus.WithMatchInterface("org.freedesktop.DBus.Properties"), dbus.WithMatchMember("PropertiesChanged")},
-		{dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, networkManager)},
+		{dbus.WithMatchObjectPath(networkManagerPath),
+			dbus.WithMatchInterface("org.freedesktop.DBus.Properties"),
+			dbus.WithMatchMember("PropertiesChanged")},
+		{dbus.WithMatchInterface("org.freedesktop.DBus"), dbus.WithMatchMember("NameOwnerChanged"),
+			dbus.WithMatchArg(0, networkManager)},
 	} {
 		if err := conn.AddMatchSignalContext(ctx, match...); err != nil {
 			return
@@ -99,7 +104,9 @@ func askMetered(ctx context.Context, conn *dbus.Conn) bool {
 	ctx, cancel := context.WithTimeout(ctx, meteredTimeout)
 	defer cancel()
 	var value dbus.Variant
-	err := conn.Object(networkManager, networkManagerPath).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, networkManager, "Metered").Store(&value)
+	err := conn.Object(networkManager, networkManagerPath).CallWithContext(ctx,
+		"org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, networkManager,
+		"Metered").Store(&value)
 	n, ok := value.Value().(uint32)
 	return err == nil && ok && isMetered(n)
 }

@@ -47,7 +47,8 @@ func TestPauseFollowsTheLine(t *testing.T) {
 
 // TestOnlyAMeteredLineIs: what NetworkManager does not know is no reason to hold anything.
 func TestOnlyAMeteredLineIs(t *testing.T) {
-	for value, want := range map[uint32]bool{0: false, 1: true, 2: false, 3: true, 4: false, 5: false} {
+	for value, want := range map[uint32]bool{0: false, 1: true,
+		2: false, 3: true, 4: false, 5: false} {
 		if isMetered(value) != want {
 			t.Errorf("isMetered(%d) = %v", value, !want)
 		}
@@ -57,7 +58,9 @@ func TestOnlyAMeteredLineIs(t *testing.T) {
 // TestMeteredIsFollowedLive has a NetworkManager come, change its mind and go, on a bus of its own.
 func TestMeteredIsFollowedLive(t *testing.T) {
 	bus := startBus(t)
-	connect := func(ctx context.Context) (*dbus.Conn, error) { return dbus.Connect(bus, dbus.WithContext(ctx)) }
+	connect := func(ctx context.Context) (*dbus.Conn, error) {
+		return dbus.Connect(bus, dbus.WithContext(ctx))
+	}
 	states := make(chan bool, 64)
 	stop := keepMetered(connect, func(metered bool) { states <- metered })
 	defer stop()

@@ -76,8 +76,8 @@ func notMounted(ready *os.File, err error) error {
 	return hint.Silent(code)
 }
 
-// runUntilEnded runs the mount until it ends, and again where a new mount to which it was handed over has
-// failed. It returns the daemon that was the last.
+// runUntilEnded runs the mount until it ends, and again where a new mount to which it was handed
+// over has failed. It returns the daemon that was the last.
 func (d *mountDaemon) runUntilEnded(ctx context.Context) (last *mountDaemon, err error) {
 	err = d.run(ctx)
 	for errors.Is(d.drainErr, errHandedOver) {

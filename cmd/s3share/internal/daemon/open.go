@@ -38,7 +38,10 @@ func (d *mountDaemon) connect(ctx context.Context, offline bool) (*cache.Cache, 
 	files, err := cache.New(cacheBucket{client, client.Rights()}, cache.Config{
 		Folders: s.Folders, StateDir: s.StateDir, CacheDir: s.CacheDir,
 		CacheSize: int64(s.CacheSize), Memory: int64(s.Memory), StageSize: int64(s.StageSize),
-		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client), Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(), Checker: &prober{Rights: client.Rights(), stateDir: s.StateDir}, Recorded: d.recording.Record, Logger: d.log,
+		Sync: s.Sync, ReadOnly: s.ReadOnly, Private: private, OnStatus: d.newsOf(client),
+		Who: config.UserAtHost(), Annotations: client, Suspended: d.pausedBefore(),
+		Checker: &prober{Rights: client.Rights(),
+			stateDir: s.StateDir}, Recorded: d.recording.Record, Logger: d.log,
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +61,8 @@ type cacheBucket struct {
 
 // openBucket opens the bucket. If it may begin offline, and the bucket was seen before, that S3
 // is out of reach is no failure.
-func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config, offline bool) (*s3backend.Client, error) {
+func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config,
+	offline bool) (*s3backend.Client, error) {
 	seen, known := statedir.ReadSeen(d.settings.StateDir)
 	open := s3backend.Open
 	if !offline { // a person waits, and nothing else does
@@ -75,7 +79,8 @@ func (d *mountDaemon) openBucket(ctx context.Context, cfg s3backend.Config, offl
 	}
 	if now := client.Contact(); now.Offline {
 		why := ui.Explain(d.destination(), now.Err)
-		fmt.Fprintf(d.notes, "s3share: mounted without a connection: %s; what was seen last is shown, and what is written waits\n", hint.OneLine(why.Error()))
+		fmt.Fprintf(d.notes,
+			"s3share: mounted without a connection: %s; what was seen last is shown, and what is written waits\n", hint.OneLine(why.Error()))
 		d.log.Warn("begins while S3 is out of reach", "err", now.Err)
 		return client, nil
 	}

@@ -34,7 +34,8 @@ type patience struct {
 }
 
 // over notes how far the deliveries are, and reports whether to stop waiting.
-func (p *patience) over(now time.Time, left []outbox.Status, known s3backend.Contact, moved int64) bool {
+func (p *patience) over(now time.Time, left []outbox.Status,
+	known s3backend.Contact, moved int64) bool {
 	further := len(left) < p.files
 	failed := true // each
 	furthest := make(map[string]int64, len(left))

@@ -15,12 +15,16 @@ import (
 func TestHowLongUnmountKeepWaits(t *testing.T) {
 	begun := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	waiting := func(sent int64, reason string) []outbox.Status {
-		return []outbox.Status{{Key: "a", State: outbox.Sealed, Size: 1 << 30, Sent: sent, Reason: reason}}
+		return []outbox.Status{{Key: "a", State: outbox.Sealed,
+			Size: 1 << 30, Sent: sent, Reason: reason}}
 	}
-	fails := func(err error) s3backend.Contact { return s3backend.Contact{Failing: begun, Err: err} }
+	fails := func(err error) s3backend.Contact {
+		return s3backend.Contact{Failing: begun, Err: err}
+	}
 	network := errors.New("nothing answers")
 	flying := func(bytes int64, reason string) []outbox.Status {
-		return []outbox.Status{{Key: "a", State: outbox.Uploading, Size: 1 << 30, InFlight: bytes, Reason: reason}}
+		return []outbox.Status{{Key: "a", State: outbox.Uploading, Size: 1 << 30,
+			InFlight: bytes, Reason: reason}}
 	}
 	type look struct {
 		left  []outbox.Status
@@ -35,10 +39,12 @@ func TestHowLongUnmountKeepWaits(t *testing.T) {
 		{"nothing is left", func(float64) look { return look{known: fails(network)} }, 0},
 		{"on its way, however slowly", func(sec float64) look { return look{left: flying(int64(sec*10_000), ""), moved: int64(sec * 10_000)} }, 0},
 		{"a part is sent again and again", func(sec float64) look { // up to 5 MB, in 5 seconds
-			return look{left: flying(int64(math.Mod(sec, 5)*1_000_000), "answered with Conflict"), moved: int64(sec * 1_000_000)}
+			return look{left: flying(int64(math.Mod(sec, 5)*1_000_000), "answered with Conflict"),
+				moved: int64(sec * 1_000_000)}
 		}, 4900*time.Millisecond + keepFailing},
 		{"one is tried again, and another waits for it", func(sec float64) look {
-			return look{left: append(flying(0, "answered with Conflict"), outbox.Status{Key: "b", State: outbox.Removing}), moved: int64(sec * 1_000_000)}
+			return look{left: append(flying(0, "answered with Conflict"),
+				outbox.Status{Key: "b", State: outbox.Removing}), moved: int64(sec * 1_000_000)}
 		}, keepStuck},
 		{"S3 is gone", func(float64) look { return look{waiting(0, "nothing answers"), fails(network), 0} }, keepSilent},
 		{"the credentials are refused, each answer moves bytes", func(sec float64) look {
@@ -66,7 +72,8 @@ func TestHowLongUnmountKeepWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var p patience
 			var got time.Duration
-			for now := begun; now.Before(begun.Add(10 * time.Minute)); now = now.Add(100 * time.Millisecond) {
+			for now := begun; now.Before(begun.Add(10 * time.Minute)); now = now.Add(
+				100 * time.Millisecond) {
 				l := tt.look(now.Sub(begun).Seconds())
 				if p.over(now, l.left, l.known, l.moved) {
 					got = now.Sub(begun)

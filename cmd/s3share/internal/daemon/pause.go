@@ -105,7 +105,8 @@ func (d *mountDaemon) notePause() {
 	if p == nil {
 		return
 	}
-	fmt.Fprintf(d.notes, "s3share: note: it is %s: what is written waits; %s\n", hint.OneLine(p.Reason), hint.OneLine(p.Hint))
+	fmt.Fprintf(d.notes, "s3share: note: it is %s: what is written waits; %s\n",
+		hint.OneLine(p.Reason), hint.OneLine(p.Hint))
 	d.notices.add(outbox.Status{State: outbox.Paused, Since: p.Since, Reason: p.Reason})
 }
 

@@ -25,7 +25,8 @@ type prober struct {
 var _ grants.Checker = (*prober)(nil)
 
 // MayPut is that of Rights, with an earlier upload of another process.
-func (p *prober) MayPut(ctx context.Context, prefix string, earlier s3backend.Upload) (s3backend.Upload, error) {
+func (p *prober) MayPut(ctx context.Context,
+	prefix string, earlier s3backend.Upload) (s3backend.Upload, error) {
 	folder := strings.TrimSuffix(prefix, "/")
 	p.mu.Lock()
 	before := statedir.ReadLeftovers(p.stateDir)[folder]

@@ -19,14 +19,19 @@ import (
 // delivering is the error that another process delivers.
 func delivering(ctx context.Context, by statedir.LockInfo) error {
 	dir := hint.Printable(string(by.Dir))
-	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil && !st.Mounted {
-		return hint.With(fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers", dir, by.PID), "s3share status shows what is left")
+	if _, st, err := control.FindDaemon(ctx, string(by.Dir), os.Getuid()); err == nil &&
+		!st.Mounted {
+		return hint.With(
+			fmt.Errorf("the mount on %s is undone, and its daemon (pid %d) still delivers",
+				dir, by.PID), "s3share status shows what is left")
 	}
-	return hint.With(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID), "s3share wait "+dir+" waits for it")
+	return hint.With(fmt.Errorf("it is mounted on %s, which delivers (pid %d)", dir, by.PID),
+		"s3share wait "+dir+" waits for it")
 }
 
 // Recover delivers what waits in the outbox of s. It is a daemon that has no mount.
-func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out, errs io.Writer) (err error) {
+func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out,
+	errs io.Writer) (err error) {
 	if err := config.FillPaths(s); err != nil {
 		return ui.Explain(s.Destination(), err)
 	}
@@ -79,9 +84,11 @@ func Recover(ctx context.Context, s *config.Settings, timeout time.Duration, out
 	case last.Error != "":
 		return errors.New(last.Error)
 	case len(last.Left) > 0:
-		return hint.With(errors.New(ui.UndeliveredText("", last.Left, timeout)), ui.UndeliveredHint(last.Left, stays))
+		return hint.With(errors.New(ui.UndeliveredText("", last.Left, timeout)),
+			ui.UndeliveredHint(last.Left, stays))
 	case len(beside) > 0:
-		return hint.With(errors.New("all is delivered, but "+ui.UnresolvedText(beside)), ui.UnresolvedHint(beside))
+		return hint.With(errors.New("all is delivered, but "+ui.UnresolvedText(beside)),
+			ui.UnresolvedHint(beside))
 	}
 	return nil
 }

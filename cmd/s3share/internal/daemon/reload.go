@@ -50,7 +50,8 @@ func (d *mountDaemon) reload(ctx context.Context) {
 	profile, done := d.profile(), "the credentials were read again, and nothing else"
 	if now, err := d.readSettings(); err != nil {
 		_, advice := hint.ExitCode(err)
-		d.log.Error("the settings stay as they are: they cannot be read again", "err", err, "hint", advice)
+		d.log.Error("the settings stay as they are: they cannot be read again",
+			"err", err, "hint", advice)
 	} else {
 		profile, done = d.takeUp(now), "reloaded"
 	}
@@ -69,14 +70,16 @@ func (d *mountDaemon) takeUp(now *config.Settings) (profile string) {
 		}
 	}
 	if len(rest) > 0 {
-		d.log.Warn("these settings take effect when it is mounted again", "settings", strings.Join(rest, ", "))
+		d.log.Warn("these settings take effect when it is mounted again",
+			"settings", strings.Join(rest, ", "))
 	}
 	if now.Profile == d.profile() {
 		return now.Profile
 	}
 	// Another profile may name another endpoint, which is another exchange.
 	if err := now.Locate(); err != nil || now.At != d.settings.At {
-		d.log.Warn("the profile takes effect when it is mounted again: by it S3 is elsewhere", "profile", now.Profile, "err", err)
+		d.log.Warn("the profile takes effect when it is mounted again: by it S3 is elsewhere",
+			"profile", now.Profile, "err", err)
 		return d.profile()
 	}
 	return now.Profile
@@ -95,7 +98,8 @@ func (d *mountDaemon) renewCredentials(ctx context.Context, profile, done string
 	}
 	err = ui.Explain(d.destination(), err)
 	_, advice := hint.ExitCode(err)
-	d.log.Error("the credentials were read again, and S3 has not confirmed them", "profile", profile, "err", err, "hint", advice)
+	d.log.Error("the credentials were read again, and S3 has not confirmed them",
+		"profile", profile, "err", err, "hint", advice)
 }
 
 // readSettings reads the settings again.
@@ -117,7 +121,8 @@ func (d *mountDaemon) profile() string {
 // destination returns where requests go at present.
 func (d *mountDaemon) destination() config.Destination {
 	to := d.settings.Destination()
-	to.Profile, to.Dir, to.FixedKeys = d.profile(), d.dir, d.bucket != nil && d.bucket.LoginMethod().Fixed
+	to.Profile, to.Dir, to.FixedKeys = d.profile(), d.dir, d.bucket != nil &&
+		d.bucket.LoginMethod().Fixed
 	return to
 }
 

@@ -100,7 +100,8 @@ func (l ownListener) Accept() (net.Conn, error) {
 
 // serve begins to answer for d.
 func (c *controlServer) serve(d *mountDaemon) {
-	c.server = &http.Server{Handler: d.handler(), ReadHeaderTimeout: controlTimeout, MaxHeaderBytes: 64 << 10}
+	c.server = &http.Server{Handler: d.handler(), ReadHeaderTimeout: controlTimeout,
+		MaxHeaderBytes: 64 << 10}
 	c.served = make(chan struct{})
 	go func() {
 		defer close(c.served)
@@ -150,17 +151,22 @@ func (c *controlServer) close() error {
 func (d *mountDaemon) state() control.State {
 	s := d.settings
 	st := control.State{
-		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(), Daemon: control.DaemonRuns, Since: d.started,
-		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(), Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
-		Folders: s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer, StateDir: s.StateDir, CacheDir: s.CacheDir,
-		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(), Unresolved: d.unresolved(""), Requests: d.bucket.Counts(),
+		Version: hint.VersionText(), PID: os.Getpid(), Dir: d.dir, Mounted: d.serving.Load(),
+		Daemon: control.DaemonRuns, Since: d.started,
+		Exchange: s.Exchange, Bucket: d.bucket.Bucket(), Region: d.bucket.Region(),
+		Endpoint: cmp.Or(s.At.Endpoint, s.Endpoint),
+		Folders:  s.Folders, ReadOnly: s.ReadOnly, Payer: s.Payer,
+		StateDir: s.StateDir, CacheDir: s.CacheDir,
+		Login: d.bucket.LoginMethod(), Paused: d.paused(), Pending: d.pending(),
+		Unresolved: d.unresolved(""), Requests: d.bucket.Counts(),
 		Server:     d.bucket.Abilities(),
 		Limits:     d.limits.state(),
 		Connection: d.connectionOf(d.bucket.Contact()),
 	}
 	if d.server != nil { // of a mount
 		if a, ok := d.server.Arrivals(); ok {
-			st.Arrivals = &control.Arrivals{Watched: a.Watched, Announced: a.Announced, Failed: a.Failed, Skipped: a.Skipped}
+			st.Arrivals = &control.Arrivals{Watched: a.Watched, Announced: a.Announced,
+				Failed: a.Failed, Skipped: a.Skipped}
 		}
 		if l, ok := d.server.Limited(); ok {
 			st.Thumbnails = &control.Thumbnails{Files: l.Files, Refused: l.Refused}

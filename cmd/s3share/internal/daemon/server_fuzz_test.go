@@ -23,7 +23,8 @@ import (
 )
 
 // oddNames are names of files that wait in the daemon of FuzzRequests.
-var oddNames = []string{"plain", "with blank", "new\nline\x1b[2J", "Ünï/\u202e/code", "50%25", `quo"te\d`, "draft.part"}
+var oddNames = []string{"plain", "with blank", "new\nline\x1b[2J", "Ünï/\u202e/code",
+	"50%25", `quo"te\d`, "draft.part"}
 
 // refusingDaemon is a daemon whose cache holds a file of each of oddNames that S3 refuses,
 // and one that is still open. It cannot be unmounted.
@@ -33,8 +34,10 @@ func refusingDaemon(f *testing.F) (*mountDaemon, *cache.Cache) {
 	b.Store("Delivery/theirs", []byte("theirs"), nil)
 	b.Store("Delivery/caf\xe9", []byte("no UTF-8"), nil)
 	b.Store("Delivery/..", []byte("up"), nil)
-	files, err := cache.New(buckettest.Answer(b, buckettest.Put, func() error { return s3backend.Denied }),
-		cache.Config{Folders: []string{"Submissions", "Delivery"}, StateDir: f.TempDir(), Memory: 8 << 20})
+	files, err := cache.New(buckettest.Answer(b, buckettest.Put,
+		func() error { return s3backend.Denied }),
+		cache.Config{Folders: []string{"Submissions", "Delivery"},
+			StateDir: f.TempDir(), Memory: 8 << 20})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -95,7 +98,8 @@ func FuzzRequests(f *testing.F) {
 		method, target, _ := strings.Cut(target, " ")
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, method, "http://s3share"+target, bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx,
+			method, "http://s3share"+target, bytes.NewReader(body))
 		if err != nil {
 			return
 		}

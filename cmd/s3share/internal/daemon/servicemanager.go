@@ -74,7 +74,8 @@ func (d *mountDaemon) notifyStopping() {
 
 // every calls report at intervals until ctx ends, each time only after works, which may take
 // any time, has returned true.
-func every(ctx context.Context, interval time.Duration, works func(context.Context) bool, report func()) {
+func every(ctx context.Context, interval time.Duration,
+	works func(context.Context) bool, report func()) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {

@@ -34,7 +34,8 @@ func (d *mountDaemon) takeBack(ctx context.Context) *mountDaemon {
 		n.takesBack = true
 		err := n.deliverOnly(ctx)
 		if err == nil {
-			n.log.Info("the new mount has failed; what is left is delivered by its predecessor", "dir", n.dir)
+			n.log.Info("the new mount has failed; what is left is delivered by its predecessor",
+				"dir", n.dir)
 			return n
 		}
 		again := errors.As(err, new(*statedir.InUseError)) // by another new mount
@@ -57,7 +58,8 @@ func successorServes(ctx context.Context, stateDir string, served int) bool {
 	var free time.Time // since when nobody has the state directory; zero if somebody has
 	for {
 		holder, err := statedir.ReadLock(stateDir)
-		alive := err == nil && holder.PID != os.Getpid() && holder.Alive() // this process may not have noted its end
+		// this process may not have noted its end
+		alive := err == nil && holder.PID != os.Getpid() && holder.Alive()
 		switch {
 		case err == nil && holder.Served != served, alive && holder.Dir == "":
 			return true

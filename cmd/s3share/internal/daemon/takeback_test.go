@@ -40,11 +40,13 @@ func TestSuccessorServes(t *testing.T) {
 			dir := t.TempDir()
 			lock := func(l statedir.LockInfo) {
 				text, err := json.Marshal(l)
-				if err = errors.Join(err, os.WriteFile(filepath.Join(dir, statedir.LockFile), text, 0o600)); err != nil {
+				if err = errors.Join(err,
+					os.WriteFile(filepath.Join(dir, statedir.LockFile), text, 0o600)); err != nil {
 					t.Error(err)
 				}
 			}
-			lock(statedir.LockInfo{PID: os.Getpid(), Dir: "/mnt", Served: 3}) // the end of this process is not noted
+			// the end of this process is not noted
+			lock(statedir.LockInfo{PID: os.Getpid(), Dir: "/mnt", Served: 3})
 			synctest.Test(t, func(t *testing.T) {
 				for after, l := range c.locks {
 					time.AfterFunc(after, func() { lock(l) })
@@ -52,8 +54,10 @@ func TestSuccessorServes(t *testing.T) {
 				began := time.Now()
 				got := successorServes(t.Context(), dir, 3)
 				// Each change is found by the check after it.
-				if took := time.Since(began); got != c.want || took < c.after || took > c.after+2*takebackPoll {
-					t.Errorf("successorServes = %v after %s, want %v after %s", got, took, c.want, c.after)
+				if took := time.Since(began); got != c.want || took < c.after ||
+					took > c.after+2*takebackPoll {
+					t.Errorf("successorServes = %v after %s, want %v after %s",
+						got, took, c.want, c.after)
 				}
 			})
 		})
@@ -61,6 +65,7 @@ func TestSuccessorServes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if !successorServes(ctx, t.TempDir(), 3) {
-		t.Error("successorServes = false once its process is asked to end, want true: nobody is to deliver")
+		t.Error(
+			"successorServes = false once its process is asked to end, want true: nobody is to deliver")
 	}
 }

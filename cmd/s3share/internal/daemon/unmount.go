@@ -87,7 +87,8 @@ func (d *mountDaemon) serveUnmount(w http.ResponseWriter, r *http.Request) {
 
 // unmount delivers, unmounts, and waits until the daemon has ended except for
 // this answer. It returns the last event.
-func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tally, send func(control.Event)) control.Event {
+func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tally,
+	send func(control.Event)) control.Event {
 	var worth *patience // nil: what is left may not stay in the outbox
 	if keep {
 		worth = &patience{}
@@ -102,7 +103,8 @@ func (d *mountDaemon) unmount(ctx context.Context, keep bool, tally *control.Tal
 		case errors.Is(err, unix.EBUSY) || len(mounts.Users(d.dir)) > 0:
 			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeBusy}
 		default:
-			return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: err.Error()}
+			return control.Event{Phase: control.PhaseEnded,
+				Outcome: control.OutcomeFailed, Error: err.Error()}
 		}
 	}
 	<-d.gone
@@ -144,7 +146,8 @@ func (d *mountDaemon) unmountedEvent() control.Event {
 // deliver waits until all is delivered and the mount can be undone, or until it is not
 // worth waiting any more, if what is left may stay. Else it returns false and the last
 // event.
-func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *control.Tally, send func(control.Event)) (control.Event, bool) {
+func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *control.Tally,
+	send func(control.Event)) (control.Event, bool) {
 	draining, stop := context.WithCancel(ctx)
 	defer stop()
 	drained := make(chan error, 1)
@@ -166,21 +169,26 @@ func (d *mountDaemon) deliver(ctx context.Context, worth *patience, tally *contr
 }
 
 // drainedEvent returns deliver's answer when the drain has ended with err.
-func (d *mountDaemon) drainedEvent(ctx context.Context, err error, keep bool) (control.Event, bool) {
+func (d *mountDaemon) drainedEvent(ctx context.Context, err error,
+	keep bool) (control.Event, bool) {
 	var left *outbox.LeftError
 	switch {
 	case err == nil:
 		return control.Event{}, true
 	case errors.Is(ctx.Err(), context.Canceled): // cancelled, or the client is gone
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled, Left: control.Undelivered(d.pending())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeCancelled,
+			Left: control.Undelivered(d.pending())}, false
 	case keep:
 		return control.Event{}, true
 	case errors.As(err, &left):
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: d.words(left.Left)}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft,
+			Left: d.words(left.Left)}, false
 	case ctx.Err() != nil:
-		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft, Left: control.Undelivered(d.pending())}, false
+		return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeLeft,
+			Left: control.Undelivered(d.pending())}, false
 	}
-	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed, Error: ui.Explain(d.destination(), err).Error()}, false
+	return control.Event{Phase: control.PhaseEnded, Outcome: control.OutcomeFailed,
+		Error: ui.Explain(d.destination(), err).Error()}, false
 }
 
 func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {
@@ -188,7 +196,8 @@ func (d *mountDaemon) patienceOver(worth *patience, left []outbox.Status) bool {
 }
 
 // progress returns how far the deliveries are, and what is left.
-func (d *mountDaemon) progress(phase string, tally *control.Tally) (control.Event, []outbox.Status) {
+func (d *mountDaemon) progress(phase string,
+	tally *control.Tally) (control.Event, []outbox.Status) {
 	left := control.Undelivered(d.deliveries.Status())
 	tally.Add("", left)
 	e := tally.Event()
@@ -211,7 +220,8 @@ func (d *mountDaemon) whyWaiting() string {
 	if p := d.paused(); p != nil {
 		return p.Reason
 	}
-	if known := d.bucket.Contact(); !known.Failing.IsZero() && time.Since(known.Failing) > eventInterval {
+	if known := d.bucket.Contact(); !known.Failing.IsZero() &&
+		time.Since(known.Failing) > eventInterval {
 		return d.errorText(known.Err).Reason
 	}
 	return ""

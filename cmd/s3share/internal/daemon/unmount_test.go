@@ -110,8 +110,10 @@ func (f fakeBucket) Ask(context.Context) s3backend.Contact                { retu
 func (f fakeBucket) Check(context.Context) (s3backend.Contact, error)     { return f.known, nil }
 func (fakeBucket) Moved() int64                                           { return 0 }
 func (fakeBucket) Abilities() []s3backend.Ability                         { return nil }
-func (fakeBucket) Limits() s3backend.Limits                               { return s3backend.Limits{} }
-func (fakeBucket) SetLimits(s3backend.Limits)                             {}
+func (fakeBucket) Limits() s3backend.Limits {
+	return s3backend.Limits{}
+}
+func (fakeBucket) SetLimits(s3backend.Limits) {}
 func (fakeBucket) List(context.Context, s3backend.ListInput) (s3backend.Page, error) {
 	return s3backend.Page{}, nil
 }
@@ -122,7 +124,9 @@ func (fakeBucket) Owner() string                            { return "" }
 func (fakeBucket) Login(context.Context, string) error      { return nil }
 func (fakeBucket) UseProfile(context.Context, string) error { return nil }
 func (fakeBucket) LoginMethod() s3backend.LoginMethod       { return s3backend.LoginMethod{} }
-func (fakeBucket) Counts() map[string]int64                 { return map[string]int64{"PutObject": 1} }
+func (fakeBucket) Counts() map[string]int64 {
+	return map[string]int64{"PutObject": 1}
+}
 
 // running is a daemon without kernel and bucket, and a link to it.
 type running struct {
@@ -139,11 +143,13 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 	s := config.Defaults()
 	s.Bucket = "team"
 	d := newDaemon(s, true, nil)
-	d.dir, d.log, d.bucket = filepath.Join(t.TempDir(), "mnt"), slog.New(slog.DiscardHandler), fakeBucket{}
+	d.dir, d.log, d.bucket = filepath.Join(t.TempDir(),
+		"mnt"), slog.New(slog.DiscardHandler), fakeBucket{}
 	d.limits.begin(s, fakeBucket{}, d.log)
 	r := &running{
 		mountDaemon: d, owing: &fakeOwing{owed: owed, drained: make(chan error)},
-		mount: &fakeMount{err: unmountError, gone: make(chan struct{})}, result: make(chan error, 1),
+		mount: &fakeMount{err: unmountError,
+			gone: make(chan struct{})}, result: make(chan error, 1),
 	}
 	d.cache, d.deliveries = r.owing, r.owing
 	socket := filepath.Join(t.TempDir(), "s")
@@ -167,8 +173,10 @@ func runDaemon(t *testing.T, owed []outbox.Status, unmountError error) *running 
 
 var (
 	sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
-	blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
-	beside  = outbox.Status{Path: "Delivery/c (conflict)", Theirs: "Delivery/c", State: outbox.Conflict, Size: 30}
+	blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20,
+		Reason: "access denied"}
+	beside = outbox.Status{Path: "Delivery/c (conflict)", Theirs: "Delivery/c",
+		State: outbox.Conflict, Size: 30}
 	private = outbox.Status{Path: "Delivery/.a.swp", State: outbox.Local, Size: 30}
 )
 
@@ -188,7 +196,8 @@ func TestUnmountDelivers(t *testing.T) {
 			close(r.owing.drained)
 		}
 	})
-	if err != nil || last.Outcome != control.OutcomeUnmounted || len(last.Left) != 0 || last.Error != "" {
+	if err != nil || last.Outcome != control.OutcomeUnmounted ||
+		len(last.Left) != 0 || last.Error != "" {
 		t.Errorf("unmount = %+v, %v, want it unmounted", last, err)
 	}
 	if !slices.Equal(phases, []string{control.PhaseDelivering, control.PhaseFinishing}) {
@@ -226,7 +235,8 @@ func TestUnmountStays(t *testing.T) {
 				go func() { r.owing.drained <- tt.drain }()
 			}
 			last, err := r.link.Unmount(t.Context(), tt.ask, func(control.Event) {})
-			if err != nil || last.Outcome != tt.want.Outcome || last.Error != tt.want.Error || !slices.Equal(last.Left, tt.want.Left) {
+			if err != nil || last.Outcome != tt.want.Outcome || last.Error != tt.want.Error ||
+				!slices.Equal(last.Left, tt.want.Left) {
 				t.Errorf("unmount = %+v, %v, want %+v", last, err, tt.want)
 			}
 			st, err := r.link.Status(t.Context())
@@ -240,8 +250,10 @@ func TestUnmountStays(t *testing.T) {
 // TestUnmountKeep undoes the mount although something is left.
 func TestUnmountKeep(t *testing.T) {
 	r := runDaemon(t, []outbox.Status{sealed, blocked, private}, nil)
-	last, err := r.link.Unmount(t.Context(), control.UnmountRequest{Keep: true, Timeout: time.Millisecond}, func(control.Event) {})
-	if err != nil || last.Outcome != control.OutcomeUnmounted || !slices.Equal(last.Left, []outbox.Status{sealed, blocked}) {
+	last, err := r.link.Unmount(t.Context(),
+		control.UnmountRequest{Keep: true, Timeout: time.Millisecond}, func(control.Event) {})
+	if err != nil || last.Outcome != control.OutcomeUnmounted ||
+		!slices.Equal(last.Left, []outbox.Status{sealed, blocked}) {
 		t.Errorf("unmount = %+v, %v, want it unmounted with two left", last, err)
 	}
 	var left *outbox.LeftError
@@ -261,16 +273,18 @@ func TestUnmountTakenBack(t *testing.T) {
 					go func() { r.owing.drained <- nil }() // and not the last drain
 				}
 				ctx, interrupt := context.WithCancel(t.Context())
-				last, err := r.link.Unmount(ctx, control.UnmountRequest{Keep: keep}, func(e control.Event) {
-					if e.Phase == phase {
-						interrupt()
-					}
-				})
+				last, err := r.link.Unmount(ctx,
+					control.UnmountRequest{Keep: keep}, func(e control.Event) {
+						if e.Phase == phase {
+							interrupt()
+						}
+					})
 				st, serr := r.link.Status(t.Context())
 				if err != nil || serr != nil {
 					t.Fatal(err, serr)
 				}
-				if stays := phase == control.PhaseDelivering; st.Mounted != stays || (last.Outcome == control.OutcomeCancelled) != stays {
+				if stays := phase == control.PhaseDelivering; st.Mounted != stays ||
+					(last.Outcome == control.OutcomeCancelled) != stays {
 					t.Errorf("the last event is %+v, and mounted: %v", last, st.Mounted)
 				}
 			})

@@ -85,7 +85,8 @@ func newSetting(ctx context.Context, dir string) (*setting, error) {
 		case err == nil:
 			st.made = append(st.made, d)
 		case !errors.Is(err, os.ErrExist):
-			return st, hint.With(fmt.Errorf("cannot make %s: %w", d, hint.WithoutPath(err)), "name another directory")
+			return st, hint.With(fmt.Errorf("cannot make %s: %w", d, hint.WithoutPath(err)),
+				"name another directory")
 		}
 	}
 	st.owner, err = startParty(ctx, "owner", dir, st.work, st.bucket, st.bucket.Owner)

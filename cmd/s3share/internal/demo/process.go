@@ -128,7 +128,8 @@ func findLocalbucket() (string, error) {
 			self = real
 		}
 		here := filepath.Dir(self)
-		for _, path := range []string{filepath.Join(here, name), filepath.Join(here, "..", "libexec", "s3share", name)} {
+		for _, path := range []string{filepath.Join(here, name),
+			filepath.Join(here, "..", "libexec", "s3share", name)} {
 			if path, err := exec.LookPath(path); err == nil {
 				return path, nil
 			}
@@ -136,7 +137,8 @@ func findLocalbucket() (string, error) {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", hint.With(errors.New("the program localbucket is not there"), "make build puts it beside s3share")
+		return "", hint.With(errors.New("the program localbucket is not there"),
+			"make build puts it beside s3share")
 	}
 	return path, nil
 }
@@ -158,7 +160,8 @@ type party struct {
 }
 
 // startParty mounts b on dir/name, as the account who.
-func startParty(ctx context.Context, name, dir, work string, b *demoBucket, who account) (*party, error) {
+func startParty(ctx context.Context, name, dir, work string,
+	b *demoBucket, who account) (*party, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -190,12 +193,14 @@ func startParty(ctx context.Context, name, dir, work string, b *demoBucket, who 
 func demoEnvironment(env []string, who account) []string {
 	var clean []string
 	for _, v := range env {
-		if !strings.HasPrefix(v, "AWS_") && !strings.HasPrefix(v, "S3SHARE_") && !strings.HasPrefix(v, "NOTIFY_SOCKET=") {
+		if !strings.HasPrefix(v, "AWS_") && !strings.HasPrefix(v, "S3SHARE_") &&
+			!strings.HasPrefix(v, "NOTIFY_SOCKET=") {
 			clean = append(clean, v)
 		}
 	}
 	return append(clean,
-		"AWS_ACCESS_KEY_ID="+who.Key, "AWS_SECRET_ACCESS_KEY="+who.Secret, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID="+who.Key, "AWS_SECRET_ACCESS_KEY="+
+			who.Secret, "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 }
 
@@ -209,7 +214,8 @@ func (p *party) stop() error {
 		}
 	}
 	p.proc.kill()
-	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir), mounts.Unmount(p.dir, mounts.Lazy))
+	return errors.Join(fmt.Errorf("the mount on %s did not end and was killed", p.dir),
+		mounts.Unmount(p.dir, mounts.Lazy))
 }
 
 // ownGroup keeps the terminal's Ctrl-C from a process.

@@ -36,7 +36,8 @@ func (st *setting) steps() []step {
 	_, _ = rand.Read(large) // it never fails
 	return []step{
 		func(ctx context.Context) (string, error) {
-			return pass(ctx, st.owner, st.client, "Submissions/brief.txt", []byte("Please send the figures of Q3.\n"))
+			return pass(ctx, st.owner, st.client, "Submissions/brief.txt",
+				[]byte("Please send the figures of Q3.\n"))
 		},
 		func(ctx context.Context) (string, error) {
 			return pass(ctx, st.client, st.owner, "Delivery/q3.csv", report)
@@ -44,14 +45,17 @@ func (st *setting) steps() []step {
 		func(ctx context.Context) (string, error) {
 			return pass(ctx, st.client, st.owner, "Delivery/footage.bin", large)
 		},
-		func(ctx context.Context) (string, error) { return st.trap(ctx, "Delivery/q3-other-tool.csv", report) },
+		func(ctx context.Context) (string, error) {
+			return st.trap(ctx, "Delivery/q3-other-tool.csv", report)
+		},
 	}
 }
 
 // pass writes a file on one side and reads it on the other, where it has to appear
 // whole or not at all.
 func pass(ctx context.Context, from, to *party, name string, content []byte) (string, error) {
-	said := fmt.Sprintf("the %s drops %s (%s), and the %s reads the same bytes", from.name(), name, ui.SizeText(int64(len(content))), to.name())
+	said := fmt.Sprintf("the %s drops %s (%s), and the %s reads the same bytes",
+		from.name(), name, ui.SizeText(int64(len(content))), to.name())
 	if err := os.WriteFile(filepath.Join(from.dir, name), content, 0o644); err != nil { // #nosec G306 -- of the demo's own exchange
 		return said, err
 	}
@@ -63,7 +67,8 @@ func pass(ctx context.Context, from, to *party, name string, content []byte) (st
 		case err != nil:
 			return false, err
 		case !bytes.Equal(got, content):
-			return false, fmt.Errorf("%d bytes were read, and they are not the ones that were written", len(got))
+			return false, fmt.Errorf(
+				"%d bytes were read, and they are not the ones that were written", len(got))
 		}
 		return true, nil
 	})
@@ -73,12 +78,15 @@ func pass(ctx context.Context, from, to *party, name string, content []byte) (st
 // trap uploads a file as the client, the way other tools do: without the ACL. The
 // bucket's owner then sees it and cannot read it.
 func (st *setting) trap(ctx context.Context, name string, content []byte) (string, error) {
-	said := fmt.Sprintf("another tool uploads %s as the client, without the ACL: the owner sees it and may not read it", name)
+	said := fmt.Sprintf(
+		"another tool uploads %s as the client, without the ACL: the owner sees it and may not read it", name)
 	plain := s3.New(s3.Options{
 		BaseEndpoint: &st.bucket.Endpoint, Region: st.bucket.Region, UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(st.bucket.Client.Key, st.bucket.Client.Secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(st.bucket.Client.Key,
+			st.bucket.Client.Secret, ""),
 	})
-	_, err := plain.PutObject(ctx, &s3.PutObjectInput{Bucket: &st.bucket.Bucket, Key: aws.String(name), Body: bytes.NewReader(content)})
+	_, err := plain.PutObject(ctx, &s3.PutObjectInput{Bucket: &st.bucket.Bucket,
+		Key: aws.String(name), Body: bytes.NewReader(content)})
 	if err != nil {
 		return said, err
 	}

@@ -48,7 +48,8 @@ func Diagnose(ctx context.Context, s *config.Settings) Diagnosis {
 	if client != nil {
 		defer client.CloseIdle()
 		left := statedir.ReadLeftovers(s.StateDir)
-		found, _ := access.Examine(ctx, access.ExamInput{Client: client, Folders: s.Folders, Left: left})
+		found, _ := access.Examine(ctx,
+			access.ExamInput{Client: client, Folders: s.Folders, Left: left})
 		statedir.WriteLeftovers(s.StateDir, left)
 		d.Server = newServerTable(ctx, client, s.StateDir)
 		report.Needs = found.Needs
@@ -108,7 +109,8 @@ func (d Diagnosis) print(p *ui.Page, verbose bool) {
 	p.Line(2, d.verdict())
 	if verbose {
 		for _, t := range d.Findings {
-			p.Line(2, t.label(), ui.Span{Text: fmt.Sprintf(" %s: %s (%s)", t.name(), t.Found, t.How)})
+			p.Line(2, t.label(),
+				ui.Span{Text: fmt.Sprintf(" %s: %s (%s)", t.name(), t.Found, t.How)})
 			t.printHint(p)
 		}
 	} else {
@@ -127,7 +129,8 @@ func (d Diagnosis) print(p *ui.Page, verbose bool) {
 	}
 	if d.IAM != nil {
 		p.Line(0)
-		p.Line(0, ui.Span{Text: "Your own account has to allow it as well. Its administrator attaches this to your user or role, unless an IAM policy allows it already:"})
+		p.Line(0,
+			ui.Span{Text: "Your own account has to allow it as well. Its administrator attaches this to your user or role, unless an IAM policy allows it already:"})
 		p.Line(0)
 		p.Verbatim(fmt.Sprint(d.IAM))
 	}
@@ -145,11 +148,14 @@ func (d Diagnosis) verdict() ui.Span {
 	case n == 0:
 		return ui.Span{Code: ui.Green, Text: "nothing is wrong"}
 	case n == 1 && len(d.Statements) > 0:
-		return ui.Span{Code: ui.Red, Text: "1 thing is wrong; ask the owner for the statement below"}
+		return ui.Span{Code: ui.Red,
+			Text: "1 thing is wrong; ask the owner for the statement below"}
 	case n == 1:
 		return ui.Span{Code: ui.Red, Text: "1 thing is wrong"}
 	case len(d.Statements) > 0:
-		return ui.Span{Code: ui.Red, Text: fmt.Sprintf("%d things are wrong; ask the owner for the %s below", n, plural(len(d.Statements), "statement"))}
+		return ui.Span{Code: ui.Red,
+			Text: fmt.Sprintf("%d things are wrong; ask the owner for the %s below",
+				n, plural(len(d.Statements), "statement"))}
 	}
 	return ui.Span{Code: ui.Red, Text: fmt.Sprintf("%d things are wrong", n)}
 }
@@ -189,10 +195,12 @@ func (d Diagnosis) printShort(p *ui.Page) {
 		}
 	}
 	if len(untold) > 0 {
-		p.Line(2, ui.Span{Code: ui.Yellow, Text: "unknown:"}, ui.Span{Text: " " + strings.Join(untold, ", ") + " (cannot be told from here)"})
+		p.Line(2, ui.Span{Code: ui.Yellow, Text: "unknown:"},
+			ui.Span{Text: " " + strings.Join(untold, ", ") + " (cannot be told from here)"})
 	}
 	for _, area := range order {
-		p.Line(2, ui.Span{Code: ui.Green, Text: "ok:"}, ui.Span{Text: " " + area + " (" + strings.Join(fine[area], ", ") + ")"})
+		p.Line(2, ui.Span{Code: ui.Green, Text: "ok:"},
+			ui.Span{Text: " " + area + " (" + strings.Join(fine[area], ", ") + ")"})
 	}
 }
 
@@ -243,8 +251,10 @@ func (t reportedCheck) area() string {
 		return t.Folder + "/"
 	case t.Check == checkFUSE || t.Check == checkStateDir || t.Check == checkDisk:
 		return "this machine"
-	case t.Check == access.CheckOwnership || t.Check == access.CheckReadable || t.Check == access.CheckEncryption ||
-		t.Check == access.CheckConditions || t.Check == access.CheckChecksums || t.Check == access.CheckLifecycle ||
+	case t.Check == access.CheckOwnership || t.Check == access.CheckReadable ||
+		t.Check == access.CheckEncryption ||
+		t.Check == access.CheckConditions || t.Check == access.CheckChecksums ||
+		t.Check == access.CheckLifecycle ||
 		t.Check == access.CheckVersions || t.Check == checkBucket || t.Check == checkRegion:
 		return "the bucket"
 	}
@@ -260,7 +270,8 @@ func (t reportedCheck) short() string {
 		return "bucket found"
 	case t.Detail != "" && t.Reason == whyRoom:
 		return string(t.Check) + " with " + t.Found
-	case t.Detail != "" && (t.Reason == access.WhyKnown || t.Check == checkRegion || t.Reason == access.WhyEncrypted):
+	case t.Detail != "" &&
+		(t.Reason == access.WhyKnown || t.Check == checkRegion || t.Reason == access.WhyEncrypted):
 		return string(t.Check) + " " + t.Found
 	}
 	return string(t.Check)

@@ -45,7 +45,8 @@ const lowDisk = 512 << 20
 
 // checkMachine checks this machine.
 func checkMachine(s *config.Settings) []access.Finding {
-	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere, How: "/dev/fuse, fusermount3"}
+	fuse := access.Finding{Check: checkFUSE, State: access.StateOK, Reason: whyThere,
+		How: "/dev/fuse, fusermount3"}
 	if err := mounts.CheckKernel(s.AllowOther); err != nil {
 		fuse.State, fuse.Reason, fuse.Err = access.StateMissing, whyBroken, err
 	}
@@ -53,7 +54,8 @@ func checkMachine(s *config.Settings) []access.Finding {
 	if s.Locate() != nil {
 		return all // where the state directory is depends on it; checkBucketAccess says why
 	}
-	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere, How: "a file made and removed there"}
+	state := access.Finding{Check: checkStateDir, State: access.StateOK, Reason: whyThere,
+		How: "a file made and removed there"}
 	if err := config.FillPaths(s); err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
 		return append(all, state)
@@ -70,7 +72,8 @@ func checkMachine(s *config.Settings) []access.Finding {
 		err = statedir.CheckBucket(s)
 	}
 	if by, used := lockHolder(s.StateDir); err == nil && used {
-		state.State, state.Reason, state.Detail, state.How = access.StateNote, whyInUse, by, "its lock"
+		state.State, state.Reason, state.Detail, state.How = access.StateNote,
+			whyInUse, by, "its lock"
 	}
 	if err != nil {
 		state.State, state.Reason, state.Err = access.StateMissing, whyBroken, err
@@ -104,7 +107,8 @@ func lockHolder(stateDir string) (string, bool) {
 		return "", false
 	}
 	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+	if err := unix.Flock(int(f.Fd()),
+		unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
 		return "", false
 	}
 	var t statedir.LockInfo
@@ -116,7 +120,8 @@ func lockHolder(stateDir string) (string, bool) {
 
 // freeSpaceAt tells how much can be staged on the disk of dir.
 func freeSpaceAt(dir string) access.Finding {
-	f := access.Finding{Check: checkDisk, State: access.StateOK, Reason: whyRoom, How: "statfs " + dir}
+	f := access.Finding{Check: checkDisk, State: access.StateOK,
+		Reason: whyRoom, How: "statfs " + dir}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		f.State, f.Reason, f.Err = access.StateUnknown, whyBroken, err
@@ -132,9 +137,11 @@ func freeSpaceAt(dir string) access.Finding {
 
 // checkBucketAccess finds credentials, and proves that the bucket answers. The client is nil
 // where there is nothing more to ask.
-func checkBucketAccess(ctx context.Context, s *config.Settings) (*s3backend.Client, []access.Finding) {
+func checkBucketAccess(ctx context.Context,
+	s *config.Settings) (*s3backend.Client, []access.Finding) {
 	door := func(check access.Check, how string, err error) access.Finding {
-		f := access.Finding{Check: check, State: access.StateOK, Reason: whyThere, How: how, Err: err}
+		f := access.Finding{Check: check, State: access.StateOK,
+			Reason: whyThere, How: how, Err: err}
 		if err != nil {
 			f.State, f.Reason = access.StateMissing, whyBroken
 		}
@@ -157,13 +164,15 @@ func checkBucketAccess(ctx context.Context, s *config.Settings) (*s3backend.Clie
 		return nil, []access.Finding{door(access.CheckClock, "HeadBucket", err)}
 	case errors.Is(err, s3backend.BadLogin):
 		what = checkCredentials
-	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner), errors.Is(err, s3backend.ErrRequesterPays):
+	case errors.Is(err, s3backend.NoBucket), errors.Is(err, s3backend.WrongOwner),
+		errors.Is(err, s3backend.ErrRequesterPays):
 		what = checkBucket
 	case errors.As(err, &region), isRegionError(err):
 		what = checkRegion
 	}
 	var all []access.Finding
-	for _, check := range []access.Check{checkEndpoint, checkCredentials, checkBucket, checkRegion} {
+	for _, check := range []access.Check{checkEndpoint, checkCredentials,
+		checkBucket, checkRegion} {
 		if check == what && err != nil {
 			return nil, append(all, door(check, "HeadBucket", err))
 		}

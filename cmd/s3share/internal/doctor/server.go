@@ -57,6 +57,7 @@ func (t *serverTable) print(p *ui.Page) {
 				all = append(all, b.Ability+": "+string(b.Known))
 			}
 		}
-		p.Line(2, ui.Span{Code: ui.Bold, Text: a.Operation}, ui.Span{Text: "  " + strings.Join(all, ", ")})
+		p.Line(2, ui.Span{Code: ui.Bold, Text: a.Operation},
+			ui.Span{Text: "  " + strings.Join(all, ", ")})
 	}
 }

@@ -24,8 +24,10 @@ var consequences = map[access.Check]string{
 
 // action is the permission that a check is about.
 var action = map[access.Check]string{
-	access.CheckList: access.ListBucket, access.CheckGet: access.GetObject, access.CheckPut: access.PutObject,
-	access.CheckACL: access.PutObjectACL, access.CheckDelete: access.DeleteObject, access.CheckAbort: access.AbortUpload,
+	access.CheckList: access.ListBucket, access.CheckGet: access.GetObject,
+	access.CheckPut: access.PutObject,
+	access.CheckACL: access.PutObjectACL, access.CheckDelete: access.DeleteObject,
+	access.CheckAbort: access.AbortUpload,
 }
 
 // reasonWords are sentences by what was found; %s is its detail.
@@ -40,24 +42,27 @@ var reasonWords = map[access.Reason]struct{ found, hint string }{
 	access.WhyOwnerAtWrite: {"the bucket's owner owns what carries the ACL", ""},
 	access.WhyWriterOwns:   {"who uploads an object owns it; the ACL lets the bucket's owner read it", ""},
 	access.WhyOneOwner:     {"all that is there has one owner, which tells nothing yet", ""},
-	access.WhyStrangers:    {"objects that the bucket's owner cannot read: %s", "s3share repair mends them, run by who uploaded them"},
-	access.WhyAllReadable:  {"the bucket's owner can read all that is there", ""},
-	access.WhyEncrypted:    {"by %s", ""},
-	access.WhyHeeded:       {"checked by S3", ""},
-	access.WhyHeadFirst:    {"not all are checked by this server: a look goes before each change, which leaves an instant", ""},
-	access.WhyAbortsAfter:  {"uploads that are given up are ended; one begun now, on %s", ""},
-	access.WhyNoRule:       {"no rule ends uploads that are given up: the owner pays for their parts", "a lifecycle rule with AbortIncompleteMultipartUpload ends them"},
-	access.WhyInTime:       {"right", ""},
-	access.WhySkewed:       {"%s ahead of S3's", "set the clock; timedatectl tells whether it is kept right"},
-	access.WhyEncrypting:   {"requests are encrypted", ""},
-	access.WhyLoopback:     {"not encrypted, and on this machine only", ""},
-	access.WhyTLSDemanded:  {"everything is refused, perhaps because requests are not encrypted", "use an endpoint that begins with https://: many policies refuse all others (aws:SecureTransport)"},
-	access.WhyKnown:        {"%s", ""},
-	access.WhyVersions:     {"%s", ""},
-	whyThere:               {"works", ""},
-	whyInUse:               {"in use by %s", ""},
-	whyRoom:                {"%s free", ""},
-	whyNoRoom:              {"only %s free", "make room, or name another disk with --state-dir"},
+	access.WhyStrangers: {"objects that the bucket's owner cannot read: %s",
+		"s3share repair mends them, run by who uploaded them"},
+	access.WhyAllReadable: {"the bucket's owner can read all that is there", ""},
+	access.WhyEncrypted:   {"by %s", ""},
+	access.WhyHeeded:      {"checked by S3", ""},
+	access.WhyHeadFirst:   {"not all are checked by this server: a look goes before each change, which leaves an instant", ""},
+	access.WhyAbortsAfter: {"uploads that are given up are ended; one begun now, on %s", ""},
+	access.WhyNoRule:      {"no rule ends uploads that are given up: the owner pays for their parts", "a lifecycle rule with AbortIncompleteMultipartUpload ends them"},
+	access.WhyInTime:      {"right", ""},
+	access.WhySkewed: {"%s ahead of S3's",
+		"set the clock; timedatectl tells whether it is kept right"},
+	access.WhyEncrypting: {"requests are encrypted", ""},
+	access.WhyLoopback:   {"not encrypted, and on this machine only", ""},
+	access.WhyTLSDemanded: {"everything is refused, perhaps because requests are not encrypted",
+		"use an endpoint that begins with https://: many policies refuse all others (aws:SecureTransport)"},
+	access.WhyKnown:    {"%s", ""},
+	access.WhyVersions: {"%s", ""},
+	whyThere:           {"works", ""},
+	whyInUse:           {"in use by %s", ""},
+	whyRoom:            {"%s free", ""},
+	whyNoRoom:          {"only %s free", "make room, or name another disk with --state-dir"},
 }
 
 // wholeMinutes leaves out that a time has no seconds.
@@ -75,7 +80,8 @@ func findingText(t config.Destination, f access.Finding) (found, advice string) 
 		return fmt.Sprintf("%s is not granted: %s", action[f.Check], consequences[f.Check]), ""
 	case f.Reason == access.WhyNotNeeded && f.Check == access.CheckChecksums:
 		return "not checked by this server", ""
-	case f.Reason == access.WhyNotNeeded && (f.Check == access.CheckDelete || f.Check == access.CheckAbort):
+	case f.Reason == access.WhyNotNeeded &&
+		(f.Check == access.CheckDelete || f.Check == access.CheckAbort):
 		return "not granted: " + consequences[f.Check], ""
 	case f.Reason == whyBroken || f.Reason == access.WhyFailed:
 		err := ui.Explain(t, f.Err)
@@ -84,7 +90,8 @@ func findingText(t config.Destination, f access.Finding) (found, advice string) 
 	case f.Check == checkRegion && f.Detail != "":
 		return f.Detail, ""
 	case f.Reason == access.WhySkewed && strings.HasPrefix(f.Detail, "-"):
-		return wholeMinutes(strings.TrimPrefix(f.Detail, "-")) + " behind S3's", reasonWords[f.Reason].hint
+		return wholeMinutes(strings.TrimPrefix(f.Detail, "-")) +
+			" behind S3's", reasonWords[f.Reason].hint
 	}
 	w := reasonWords[f.Reason]
 	if f.Reason == access.WhySkewed {

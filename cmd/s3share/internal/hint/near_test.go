@@ -6,7 +6,8 @@ import (
 )
 
 func TestMisspeltWordsHaveNearOnes(t *testing.T) {
-	known := []string{"bucket", "region", "profile", "cache-size", "cache-dir", "uid", "gid", "umask", "dropbox"}
+	known := []string{"bucket", "region", "profile", "cache-size", "cache-dir", "uid",
+		"gid", "umask", "dropbox"}
 	for _, tt := range []struct {
 		word string
 		want []string

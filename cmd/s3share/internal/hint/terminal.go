@@ -21,7 +21,8 @@ import (
 // Printable returns s on one line, with every character escaped that [NeedsEscape] reports.
 // A byte that is not UTF-8 becomes \xNN.
 func Printable(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return NeedsEscape(r) || r == utf8.RuneError }) < 0 {
+	if strings.IndexFunc(s,
+		func(r rune) bool { return NeedsEscape(r) || r == utf8.RuneError }) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -69,7 +70,8 @@ func NeedsEscape(r rune) bool {
 // OneLine returns s like [Printable], with line ends as blanks: for a sentence that may
 // contain the text of a server.
 func OneLine(s string) string {
-	return Printable(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+	return Printable(strings.Join(strings.FieldsFunc(s,
+		func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 }
 
 // escapingWriter passes visible characters, line feeds and tabs on to w, and everything
@@ -164,7 +166,8 @@ func ReadsFromTerminal(stdin io.Reader) bool {
 // ShellQuote returns s as one word for a POSIX shell, in quotes if it needs them.
 func ShellQuote(s string) string {
 	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@%+,=", r)
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("_-./:@%+,=", r)
 	}
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s

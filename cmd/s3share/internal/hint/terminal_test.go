@@ -59,7 +59,8 @@ func TestTheGuardKeepsLinesAndColumns(t *testing.T) {
 // FuzzGuard: whatever is written, in one piece or in two, nothing comes out that is
 // hidden, and JSON means what it did.
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"\x1b[31m", "\u202e\u200b", "\xe2\x80", "\xf0\x9f\x91", "a\nb\r\tc", "\U000e0041"} {
+	for _, s := range []string{"\x1b[31m", "\u202e\u200b", "\xe2\x80", "\xf0\x9f\x91",
+		"a\nb\r\tc", "\U000e0041"} {
 		f.Add(s, 1)
 	}
 	f.Fuzz(func(t *testing.T, s string, cut int) {
@@ -78,7 +79,8 @@ func FuzzGuard(f *testing.F) {
 				t.Errorf("%q came out as %q", s, out.String())
 			}
 		}
-		if got := Printable(s); !utf8.ValidString(got) || strings.ContainsFunc(got, NeedsEscape) || Printable(got) != got {
+		if got := Printable(s); !utf8.ValidString(got) ||
+			strings.ContainsFunc(got, NeedsEscape) || Printable(got) != got {
 			t.Errorf("printable(%q) = %q", s, got)
 		}
 		out.Reset()
@@ -87,7 +89,9 @@ func FuzzGuard(f *testing.F) {
 		}
 		var plain, back string
 		text, _ := json.Marshal(s)
-		if json.Unmarshal(text, &plain) != nil || json.Unmarshal(bytes.TrimPrefix(out.Bytes(), []byte(".")), &back) != nil || plain != back {
+		if json.Unmarshal(text, &plain) != nil ||
+			json.Unmarshal(bytes.TrimPrefix(out.Bytes(), []byte(".")), &back) != nil ||
+			plain != back {
 			t.Errorf("%q is %q as JSON", s, out.String())
 		}
 	})

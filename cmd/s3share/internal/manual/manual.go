@@ -50,20 +50,23 @@ func pageName(cmd *cobra.Command) string {
 }
 
 func visible(cmd *cobra.Command) []*cobra.Command {
-	return slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool { return !c.IsAvailableCommand() || c.Name() == "help" })
+	return slices.DeleteFunc(slices.Clone(cmd.Commands()),
+		func(c *cobra.Command) bool { return !c.IsAvailableCommand() || c.Name() == "help" })
 }
 
 func page(cmd *cobra.Command, version string, date time.Time) string {
 	var b strings.Builder
 	name := pageName(cmd)
-	fmt.Fprintf(&b, ".TH %s 1 %s \"s3share %s\" \"Commands of s3share\"\n", strings.ToUpper(escape(name)), date.UTC().Format(time.DateOnly), escape(version))
+	fmt.Fprintf(&b, ".TH %s 1 %s \"s3share %s\" \"Commands of s3share\"\n",
+		strings.ToUpper(escape(name)), date.UTC().Format(time.DateOnly), escape(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(name), escape(cmd.Short))
 	use := strings.Fields(cmd.UseLine())
 	if cmd.HasSubCommands() {
 		use = append(strings.Fields(cmd.CommandPath()), "COMMAND", "[flags]")
 	}
 	words := len(strings.Fields(cmd.CommandPath()))
-	fmt.Fprintf(&b, ".SH SYNOPSIS\n\\fB%s\\fR %s\n", escape(strings.Join(use[:words], " ")), escape(strings.Join(use[words:], " ")))
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n\\fB%s\\fR %s\n", escape(strings.Join(use[:words], " ")),
+		escape(strings.Join(use[words:], " ")))
 	b.WriteString(".SH DESCRIPTION\n")
 	b.WriteString(text(cmd.Long))
 	if below := visible(cmd); len(below) > 0 {
@@ -158,7 +161,8 @@ func text(s string) string {
 		}
 		shown, paragraph = indented, false
 		if indented {
-			line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "\t"), "  "), "  ")
+			line = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "\t"), "  "),
+				"  ")
 		}
 		b.WriteString(escape(line) + "\n")
 	}
@@ -170,7 +174,8 @@ func text(s string) string {
 
 // escape has roff print s as it is. Source: groff_char(7), groff(7).
 func escape(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "~", `\(ti`, "^", `\(ha`, "`", `\(ga`, "'", `\(aq`, "…", "...").Replace(s)
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "~", `\(ti`, "^", `\(ha`, "`",
+		`\(ga`, "'", `\(aq`, "…", "...").Replace(s)
 	if strings.HasPrefix(s, ".") {
 		s = `\&` + s
 	}

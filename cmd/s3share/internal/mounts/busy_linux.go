@@ -17,9 +17,9 @@ const scanTimeout = 2 * time.Second
 
 // Users returns the processes that use the mount on dir, by PID, without this one, and without the
 // daemon's helper, which releases the mount before it is undone: those that /proc shows to this
-// user within scanTimeout. It reads only /proc and makes no request to the mount, so it returns even
-// if the mount hangs. It does not find files that are mapped and closed: the maps of a process cannot
-// be read while the process waits for a page, perhaps of this mount.
+// user within scanTimeout. It reads only /proc and makes no request to the mount, so it returns
+// even if the mount hangs. It does not find files that are mapped and closed: the maps of a process
+// cannot be read while the process waits for a page, perhaps of this mount.
 func Users(dir string) []User {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
@@ -99,5 +99,6 @@ func userOf(pid int, dir string) (User, bool) {
 // isHelper reports whether the process with this directory in /proc announces arrivals.
 func isHelper(base string) bool {
 	line, err := os.ReadFile(filepath.Join(base, "cmdline"))
-	return err == nil && arrival.IsHelper(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"))
+	return err == nil &&
+		arrival.IsHelper(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"))
 }

@@ -31,13 +31,15 @@ func CheckKernel(allowOther bool) error {
 		return nil
 	}
 	if unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) != nil {
-		return hint.With(errors.New("you may not open /dev/fuse"), "root can let everybody open it: chmod 666 /dev/fuse")
+		return hint.With(errors.New("you may not open /dev/fuse"),
+			"root can let everybody open it: chmod 666 /dev/fuse")
 	}
 	if _, err := fusermount(); err != nil {
 		return hint.With(err, installHint)
 	}
 	if allowOther && !allowsOther("/etc/fuse.conf") {
-		return hint.With(errors.New("allow_other is not permitted here"), "root can permit it by a line user_allow_other in /etc/fuse.conf")
+		return hint.With(errors.New("allow_other is not permitted here"),
+			"root can permit it by a line user_allow_other in /etc/fuse.conf")
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ func CheckMountpoint(dir string, notes io.Writer) error {
 	}
 	if m != nil && IsOurs(m) && IsDead(dir) {
 		if err := Unmount(dir, Lazy); err != nil {
-			return hint.With(fmt.Errorf("a dead mount lies there: %w", err), "undo it: s3share unmount "+dir)
+			return hint.With(fmt.Errorf("a dead mount lies there: %w", err),
+				"undo it: s3share unmount "+dir)
 		}
 		fmt.Fprintf(notes, "s3share: note: undid the mount on %s, whose daemon was gone\n", dir)
 		if m, err = At(dir); err != nil {
@@ -34,19 +35,23 @@ func CheckMountpoint(dir string, notes io.Writer) error {
 	case m.FSType == "autofs": // it waits for our mount: any access would hang
 		return nil
 	case IsOurs(m):
-		return hint.With(fmt.Errorf("%s is mounted there already", m.Source), "undo it: s3share unmount "+dir)
+		return hint.With(fmt.Errorf("%s is mounted there already", m.Source),
+			"undo it: s3share unmount "+dir)
 	default:
 		if IsDead(dir) {
-			return hint.With(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType), "undo it: umount -l "+dir)
+			return hint.With(fmt.Errorf("a dead mount of %s (%s) lies there", m.Source, m.FSType),
+				"undo it: umount -l "+dir)
 		}
-		return hint.With(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType), "take another directory")
+		return hint.With(fmt.Errorf("%s (%s) is mounted there already", m.Source, m.FSType),
+			"take another directory")
 	}
 	around, err := Around(dir)
 	if err != nil {
 		return err
 	}
 	if around != nil && IsOurs(around) {
-		return hint.With(fmt.Errorf("it is inside another exchange, which is mounted on %s", around.Mountpoint), "take a directory outside of it")
+		return hint.With(fmt.Errorf("it is inside another exchange, which is mounted on %s",
+			around.Mountpoint), "take a directory outside of it")
 	}
 	return checkDir(dir)
 }
@@ -71,12 +76,14 @@ func checkDir(dir string) error {
 		return hint.With(errors.New("it is not a directory"), "take an empty directory")
 	}
 	if _, err := f.Readdirnames(1); err == nil {
-		return hint.With(errors.New("the directory is not empty"), "what is in it would be hidden; take an empty one")
+		return hint.With(errors.New("the directory is not empty"),
+			"what is in it would be hidden; take an empty one")
 	} else if !errors.Is(err, io.EOF) {
 		return hint.WithoutPath(err)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return hint.With(errors.New("you may not write to it, so you may not mount on it"), "take an empty directory of your own")
+		return hint.With(errors.New("you may not write to it, so you may not mount on it"),
+			"take an empty directory of your own")
 	}
 	return nil
 }

@@ -68,7 +68,9 @@ func Around(dir string) (*mountinfo.Info, error) {
 
 // All returns all mounts of s3share, of all users.
 func All() ([]*mountinfo.Info, error) {
-	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return !IsOurs(m), false })
+	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !IsOurs(m), false
+	})
 }
 
 // topMount returns the last mount in the kernel's list that filter does not skip, nil for none.

@@ -55,7 +55,8 @@ const comparers = 16
 
 // Compare finds out what S3 holds of each version, and with deep set reads its bytes and compares
 // their checksums.
-func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry, deep bool) ([]Found, error) {
+func Compare(ctx context.Context, b transfer.Bucket, entries []receipts.Entry,
+	deep bool) ([]Found, error) {
 	keys := make([]string, len(entries))
 	for i, e := range entries {
 		keys[i] = string(e.Key)
@@ -130,14 +131,16 @@ func (f *Found) read(ctx context.Context, b transfer.Bucket) {
 		checks = append(checks, check{"SHA-256", f.Entry.SHA256, sha256.New(), hex.EncodeToString})
 	}
 	if f.Entry.CRC64NVME != "" {
-		checks = append(checks, check{"CRC64NVME", f.Entry.CRC64NVME, s3backend.NewCRC64NVME(), base64.StdEncoding.EncodeToString})
+		checks = append(checks, check{"CRC64NVME", f.Entry.CRC64NVME, s3backend.NewCRC64NVME(),
+			base64.StdEncoding.EncodeToString})
 	}
 	// The ETag is no MD5 of what was sent in parts, or is encrypted with a key of KMS: then that
 	// it differs shows nothing.
 	sum := check{"MD5", f.Entry.ETag, md5.New(), hex.EncodeToString} // #nosec G401 -- as S3 makes ETags
 	if len(checks) == 0 {
 		if kept, err := b.Sum(ctx, f.Now); err == nil && kept.New != nil {
-			checks = append(checks, check{"S3's checksum", kept.Value, kept.New(), base64.StdEncoding.EncodeToString})
+			checks = append(checks,
+				check{"S3's checksum", kept.Value, kept.New(), base64.StdEncoding.EncodeToString})
 		}
 	}
 	w := []io.Writer{sum.hash}
@@ -164,7 +167,8 @@ func (f *Found) read(ctx context.Context, b transfer.Bucket) {
 	}
 	for _, c := range checks {
 		if got := c.text(c.hash.Sum(nil)); got != c.want {
-			f.Bytes, f.How, f.Err = Different, c.name, fmt.Errorf("its %s is %s, and %s was recorded", c.name, got, c.want)
+			f.Bytes, f.How, f.Err = Different,
+				c.name, fmt.Errorf("its %s is %s, and %s was recorded", c.name, got, c.want)
 			return
 		}
 		f.Bytes, f.How = Same, c.name

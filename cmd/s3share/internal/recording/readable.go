@@ -41,8 +41,9 @@ func NewReadable(ctx context.Context, owners Owners, find s3backend.Finder) (*Re
 	return r, nil
 }
 
-// SeeAll calls See for each version, for several at a time, and returns what it reports of each. After
-// an error, which the other requests would meet as well, no more are made: those are not seen.
+// SeeAll calls See for each version, for several at a time, and returns what it reports of each.
+// After an error, which the other requests would meet as well, no more are made: those are not
+// seen.
 func (r *Readable) SeeAll(ctx context.Context, versions []receipts.Entry) []bool {
 	seen := make([]bool, len(versions))
 	group, gctx := errgroup.WithContext(ctx)

@@ -38,7 +38,8 @@ type Identifier interface {
 
 // Start begins to record for a command. mount is set for the process of a mount, which makes up
 // for an earlier one that was killed.
-func Start(s *config.Settings, who Identifier, how string, mount bool, log *slog.Logger) (*Recording, error) {
+func Start(s *config.Settings, who Identifier, how string, mount bool,
+	log *slog.Logger) (*Recording, error) {
 	l, err := Open(s)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,8 @@ type refusing struct {
 
 func (b *refusing) List(ctx context.Context, in s3backend.ListInput) (s3backend.Page, error) {
 	if b.noList {
-		return s3backend.Page{}, &s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.Denied, Err: errors.New("refused")}
+		return s3backend.Page{}, &s3backend.Error{Op: "ListObjectsV2", Kind: s3backend.Denied,
+			Err: errors.New("refused")}
 	}
 	return b.Bucket.List(ctx, in)
 }
@@ -44,7 +45,8 @@ func (b *refusing) Head(ctx context.Context, key string) (s3backend.Object, erro
 	return b.Bucket.Head(ctx, key)
 }
 
-func (b *refusing) Get(ctx context.Context, obj s3backend.Object, off, n int64) (r io.ReadCloser, err error) {
+func (b *refusing) Get(ctx context.Context, obj s3backend.Object,
+	off, n int64) (r io.ReadCloser, err error) {
 	if b.unread != nil {
 		return nil, b.unread
 	}
@@ -60,7 +62,8 @@ func (b *refusing) Sum(ctx context.Context, obj s3backend.Object) (s3backend.Sum
 
 func put(t *testing.T, b *buckettest.Bucket, key, text string) s3backend.Object {
 	t.Helper()
-	obj, err := b.Put(t.Context(), key, bytes.NewReader([]byte(text)), int64(len(text)), nil, s3backend.Condition{})
+	obj, err := b.Put(t.Context(), key, bytes.NewReader([]byte(text)), int64(len(text)),
+		nil, s3backend.Condition{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +98,8 @@ func TestCompare(t *testing.T) {
 			add("Delivery/refused", "g", nil)
 			b.refused["Delivery/refused"] = denied
 			add("Delivery/customer key", "h", nil)
-			b.refused["Delivery/customer key"] = &s3backend.Error{Op: "HeadObject", Kind: s3backend.CustomerKey, Err: errors.New("400")}
+			b.refused["Delivery/customer key"] = &s3backend.Error{Op: "HeadObject",
+				Kind: s3backend.CustomerKey, Err: errors.New("400")}
 			want = append(want, Unknown, Unknown)
 		}
 		found, err := Compare(t.Context(), b, all, false)
@@ -104,7 +108,8 @@ func TestCompare(t *testing.T) {
 		}
 		for i, f := range found {
 			if f.State != want[i] || f.Bytes != NotRead || (f.State == Unknown) != (f.Err != nil) {
-				t.Errorf("without listings %t: %s is %s, %v, want %s", noList, f.Entry.Key, f.State, f.Err, want[i])
+				t.Errorf("without listings %t: %s is %s, %v, want %s", noList, f.Entry.Key,
+					f.State, f.Err, want[i])
 			}
 		}
 	}
@@ -113,13 +118,18 @@ func TestCompare(t *testing.T) {
 // TestCompareDeep reads the bytes, and compares each checksum that is known.
 func TestCompareDeep(t *testing.T) {
 	const text = "123456789"
-	sha := func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) }
+	sha := func(s string) string {
+		sum := sha256.Sum256([]byte(s))
+		return hex.EncodeToString(sum[:])
+	}
 	crc := func(s string) string {
 		h := s3backend.NewCRC64NVME()
 		_, _ = h.Write([]byte(s))
 		return base64.StdEncoding.EncodeToString(h.Sum(nil))
 	}
-	kept := func(s string) *s3backend.Sum { return &s3backend.Sum{New: s3backend.NewCRC64NVME, Value: crc(s)} }
+	kept := func(s string) *s3backend.Sum {
+		return &s3backend.Sum{New: s3backend.NewCRC64NVME, Value: crc(s)}
+	}
 	for name, tt := range map[string]struct {
 		change func(*receipts.Entry)
 		sum    *s3backend.Sum
@@ -161,8 +171,10 @@ func TestCompareDeep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := found[0]; f.Bytes != tt.want || f.State != tt.state || f.Bytes == Same && (f.How == "" || f.Err != nil) || f.Bytes == Unsure && f.Err == nil {
-			t.Errorf("%s: %s, the bytes %q by %s, %v, want %s, %q", name, f.State, f.Bytes, f.How, f.Err, tt.state, tt.want)
+		if f := found[0]; f.Bytes != tt.want || f.State != tt.state ||
+			f.Bytes == Same && (f.How == "" || f.Err != nil) || f.Bytes == Unsure && f.Err == nil {
+			t.Errorf("%s: %s, the bytes %q by %s, %v, want %s, %q", name, f.State,
+				f.Bytes, f.How, f.Err, tt.state, tt.want)
 		}
 	}
 }
@@ -235,7 +247,8 @@ func TestOwnerIsSeenToRead(t *testing.T) {
 			t.Errorf("%s: asked for %d ACLs that may not be read", name, tt.asked)
 		}
 	}
-	if _, err := NewReadable(t.Context(), &account{ownerErr: s3backend.ErrUnknown}, nil); err == nil {
+	if _, err := NewReadable(t.Context(),
+		&account{ownerErr: s3backend.ErrUnknown}, nil); err == nil {
 		t.Error("whose the bucket is is not known, and something is told all the same")
 	}
 }
@@ -264,13 +277,14 @@ func (s *slowOwner) Head(_ context.Context, key string) (s3backend.Object, error
 	return s3backend.Object{Key: key, ETag: "e"}, nil
 }
 
-// TestManyFilesAreSeenAtATime looks at several files at a time, at most comparers, and reports each in
-// its place. After a failure, no more are asked for.
+// TestManyFilesAreSeenAtATime looks at several files at a time, at most comparers, and reports each
+// in its place. After a failure, no more are asked for.
 func TestManyFilesAreSeenAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var versions []receipts.Entry
 		for i := range 1 + 10*comparers {
-			versions = append(versions, receipts.Entry{Key: jsonbytes.String(strings.Repeat("k", i+1)), ETag: "e"})
+			versions = append(versions,
+				receipts.Entry{Key: jsonbytes.String(strings.Repeat("k", i+1)), ETag: "e"})
 		}
 		owner := &slowOwner{account: account{owner: true}}
 		r, err := NewReadable(t.Context(), owner, owner)
@@ -290,8 +304,10 @@ func TestManyFilesAreSeenAtATime(t *testing.T) {
 			owner.all.Store(0)
 			owner.failing = string(versions[failing].Key)
 			seen := r.SeeAll(t.Context(), versions)
-			if n := owner.all.Load(); seen[failing] || seen[len(seen)-1] || n > int64(failing+2*comparers) {
-				t.Errorf("when the file %d fails, %d are asked for, and the last one is seen: %t", failing, n, seen[len(seen)-1])
+			if n := owner.all.Load(); seen[failing] || seen[len(seen)-1] ||
+				n > int64(failing+2*comparers) {
+				t.Errorf("when the file %d fails, %d are asked for, and the last one is seen: %t",
+					failing, n, seen[len(seen)-1])
 			}
 		}
 	})

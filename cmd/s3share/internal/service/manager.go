@@ -18,8 +18,9 @@ type Manager struct{ systemctl string }
 func NewManager(ctx context.Context) (*Manager, error) {
 	path, err := exec.LookPath("systemctl")
 	if err != nil {
-		return nil, hint.With(errors.New("there is no systemd on this machine: systemctl is not in PATH"),
-			"have what starts your programs run: s3share mount EXCHANGE DIR")
+		return nil,
+			hint.With(errors.New("there is no systemd on this machine: systemctl is not in PATH"),
+				"have what starts your programs run: s3share mount EXCHANGE DIR")
 	}
 	m := &Manager{path}
 	if _, err := m.run(ctx, "show-environment"); err != nil {
@@ -70,7 +71,8 @@ type State struct {
 
 // State asks for the state of the unit of an exchange.
 func (m *Manager) State(ctx context.Context, exchange string) (State, error) {
-	out, err := m.run(ctx, "show", "--property=UnitFileState,ActiveState,Result,StatusText", UnitName(exchange))
+	out, err := m.run(ctx,
+		"show", "--property=UnitFileState,ActiveState,Result,StatusText", UnitName(exchange))
 	if err != nil {
 		return State{}, err
 	}
@@ -79,5 +81,6 @@ func (m *Manager) State(ctx context.Context, exchange string) (State, error) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		of[key] = value
 	}
-	return State{Enabled: of["UnitFileState"], Active: of["ActiveState"], Result: of["Result"], Status: of["StatusText"]}, nil
+	return State{Enabled: of["UnitFileState"], Active: of["ActiveState"], Result: of["Result"],
+		Status: of["StatusText"]}, nil
 }

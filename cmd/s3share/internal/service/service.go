@@ -58,7 +58,8 @@ type File struct{ Path, Text string }
 func (u Unit) Files(units string) []File {
 	var files []File
 	if _, err := os.Stat(packagedTemplate); err != nil || u.Program != packagedProgram {
-		files = append(files, File{filepath.Join(units, templateName), strings.ReplaceAll(template, packagedProgram, word(u.Program))})
+		files = append(files, File{filepath.Join(units, templateName),
+			strings.ReplaceAll(template, packagedProgram, word(u.Program))})
 	}
 	return append(files, File{dropIn(units, u.Exchange), u.dropIn()})
 }
@@ -69,7 +70,8 @@ func dropIn(units, exchange string) string {
 
 func (u Unit) dropIn() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# By s3share service install.\n[Service]\nEnvironment=%s\n", word("MOUNTPOINT="+u.Dir))
+	fmt.Fprintf(&b, "# By s3share service install.\n[Service]\nEnvironment=%s\n",
+		word("MOUNTPOINT="+u.Dir))
 	for _, name := range slices.Sorted(maps.Keys(u.Env)) {
 		fmt.Fprintf(&b, "Environment=%s\n", word(name+"="+u.Env[name]))
 	}
@@ -134,7 +136,8 @@ func Installed(units string) (all []Unit, err error) {
 			return nil, fmt.Errorf("cannot read %s: %w", path, err)
 		}
 		for _, o := range options {
-			if v, is := strings.CutPrefix(unquote(o.Value), "MOUNTPOINT="); is && o.Name == "Environment" {
+			if v, is := strings.CutPrefix(unquote(o.Value), "MOUNTPOINT="); is &&
+				o.Name == "Environment" {
 				u.Dir = v
 			}
 		}
@@ -163,7 +166,8 @@ func Remove(units, exchange string) error {
 	if rest, err := Installed(units); err != nil || len(rest) > 0 {
 		return err
 	}
-	if err := os.Remove(filepath.Join(units, templateName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(units, templateName)); err != nil &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

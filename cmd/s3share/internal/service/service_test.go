@@ -10,7 +10,8 @@ import (
 // TestInstalledInAnyDirectory finds the units in directories whose names are patterns, and below
 // none at all.
 func TestInstalledInAnyDirectory(t *testing.T) {
-	want := []Unit{{Exchange: "a[1]", Dir: "/mnt/50% \"off\""}, {Exchange: "team", Dir: "/mnt/team"}}
+	want := []Unit{{Exchange: "a[1]", Dir: "/mnt/50% \"off\""},
+		{Exchange: "team", Dir: "/mnt/team"}}
 	for _, name := range []string{"plain", "a[b]", "[", "*", "a?", `back\slash`, "with space"} {
 		units := filepath.Join(t.TempDir(), name)
 		for _, u := range want {

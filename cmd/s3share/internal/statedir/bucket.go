@@ -76,10 +76,12 @@ type otherBucketError struct {
 // Error names the directory and both buckets.
 func (e *otherBucketError) Error() string {
 	if e.unknown != "" {
-		return fmt.Sprintf("the state directory %s holds files that wait, and %s: they may be for another bucket than %s",
+		return fmt.Sprintf(
+			"the state directory %s holds files that wait, and %s: they may be for another bucket than %s",
 			hint.Printable(e.stateDir), e.unknown, e.ours)
 	}
-	return fmt.Sprintf("the state directory %s holds files that wait for %s; they are not sent to %s",
+	return fmt.Sprintf(
+		"the state directory %s holds files that wait for %s; they are not sent to %s",
 		hint.Printable(e.stateDir), e.theirs, e.ours)
 }
 
@@ -97,7 +99,8 @@ func (e *otherBucketError) hint() string {
 func Bind(s *config.Settings) error {
 	dir, err := privatedir.Open(s.StateDir)
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
+		return fmt.Errorf("cannot use the state directory %s: %w",
+			s.StateDir, hint.WithoutPath(err))
 	}
 	defer dir.Close()
 	theirs, ours, err := compareBuckets(dir, s)
@@ -115,7 +118,8 @@ func Bind(s *config.Settings) error {
 		err = restore(s.StateDir, ours) // always: a process may have ended just before this step
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write to the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
+		return fmt.Errorf("cannot write to the state directory %s: %w",
+			s.StateDir, hint.WithoutPath(err))
 	}
 	return nil
 }
@@ -128,7 +132,8 @@ func CheckBucket(s *config.Settings) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot use the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
+		return fmt.Errorf("cannot use the state directory %s: %w",
+			s.StateDir, hint.WithoutPath(err))
 	}
 	defer dir.Close()
 	_, _, err = compareBuckets(dir, s)
@@ -147,7 +152,8 @@ func compareBuckets(dir *privatedir.Dir, s *config.Settings) (theirs, ours Bucke
 		waits, err = cache.Owes(s.StateDir)
 	}
 	if err != nil {
-		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w", s.StateDir, hint.WithoutPath(err))
+		return theirs, ours, fmt.Errorf("cannot read the state directory %s: %w",
+			s.StateDir, hint.WithoutPath(err))
 	}
 	if waits {
 		e := &otherBucketError{s.StateDir, theirs, ours, unknown}
@@ -177,7 +183,8 @@ func readBucket(dir *privatedir.Dir, s *config.Settings) (b BucketID, unknown st
 	}
 	at, known := legacyLocation(b, s)
 	if !known {
-		return BucketID{Bucket: b.Bucket}, fmt.Sprintf("an earlier version has only noted that they are for a bucket %q", b.Bucket), nil
+		return BucketID{Bucket: b.Bucket}, fmt.Sprintf(
+			"an earlier version has only noted that they are for a bucket %q", b.Bucket), nil
 	}
 	return BucketID{0, b.Bucket, at.Endpoint, at.Partition, ""}, "", nil
 }
@@ -196,7 +203,8 @@ func legacyLocation(b BucketID, s *config.Settings) (s3backend.Location, bool) {
 		return s3backend.LocationOf(e, s.Region), true
 	}
 	aws := s3backend.Location{Partition: s3backend.Partition("")}
-	return aws, name == config.ExchangeID("", b.Bucket) && s.At == aws && !config.AnyProfileHasEndpoint()
+	return aws, name == config.ExchangeID("", b.Bucket) && s.At == aws &&
+		!config.AnyProfileHasEndpoint()
 }
 
 func writeBucket(dir *privatedir.Dir, b BucketID) error {
@@ -241,7 +249,8 @@ func nameFor(name string, b BucketID) string {
 
 // stow renames the files about b while the state directory is for another bucket.
 func stow(stateDir string, b BucketID) error {
-	return renameAll(stateDir, func(name string) (from, to string) { return name, nameFor(name, b) })
+	return renameAll(stateDir,
+		func(name string) (from, to string) { return name, nameFor(name, b) })
 }
 
 // restore undoes stow for b. It replaces no file.
@@ -261,7 +270,8 @@ func renameAll(stateDir string, names func(string) (from, to string)) error {
 		if from == "" {
 			continue
 		}
-		if err := os.Rename(filepath.Join(stateDir, from), filepath.Join(stateDir, to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(filepath.Join(stateDir, from),
+			filepath.Join(stateDir, to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

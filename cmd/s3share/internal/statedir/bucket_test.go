@@ -27,7 +27,8 @@ var someBuckets = []BucketID{
 }
 
 func (c BucketID) settings(dir string) *config.Settings {
-	return &config.Settings{StateDir: dir, Bucket: c.Bucket, Owner: c.Owner, At: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
+	return &config.Settings{StateDir: dir, Bucket: c.Bucket,
+		Owner: c.Owner, At: s3backend.Location{Endpoint: c.Endpoint, Partition: c.Partition}}
 }
 
 // wait leaves something in the outbox of a state directory, or nothing.
@@ -36,7 +37,8 @@ func wait(t testing.TB, dir string, waits bool) {
 	stage := filepath.Join(dir, "stage")
 	err := os.RemoveAll(stage)
 	if err == nil && waits {
-		err = errors.Join(os.Mkdir(stage, 0o700), os.WriteFile(filepath.Join(stage, "1-1.log"), nil, 0o600))
+		err = errors.Join(os.Mkdir(stage, 0o700),
+			os.WriteFile(filepath.Join(stage, "1-1.log"), nil, 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -60,14 +62,16 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 			c := rapid.SampledFrom(someBuckets).Draw(r, "bucket")
 			s := c.settings(dir)
 			err = Bind(s)
-			differs := is != nil && (is.Bucket != c.Bucket || is.Endpoint != c.Endpoint || is.Partition != c.Partition ||
+			differs := is != nil && (is.Bucket != c.Bucket || is.Endpoint != c.Endpoint ||
+				is.Partition != c.Partition ||
 				is.Owner != "" && c.Owner != "" && is.Owner != c.Owner)
 			var other *otherBucketError
 			if want := waits && differs; errors.As(err, &other) != want || !want && err != nil {
 				r.Fatalf("%+v after %+v, waits %v: %v", c, is, waits, err)
 			}
 			if err != nil {
-				if !strings.Contains(err.Error(), is.String()) || !strings.Contains(err.Error(), dir) {
+				if !strings.Contains(err.Error(), is.String()) ||
+					!strings.Contains(err.Error(), dir) {
 					r.Fatalf("%v: does not name %s", err, is)
 				}
 				continue
@@ -87,7 +91,8 @@ func TestWhatWaitsBelongsToOneBucket(t *testing.T) {
 			id := BucketID{0, c.Bucket, c.Endpoint, c.Partition, ""}
 			ledger := filepath.Join(dir, "ledger.jsonl")
 			got, _ := os.ReadFile(ledger)
-			if want := ledgers[id]; want != 0 && string(got) != fmt.Sprint(want) || want == 0 && len(got) > 0 {
+			if want := ledgers[id]; want != 0 && string(got) != fmt.Sprint(want) ||
+				want == 0 && len(got) > 0 {
 				r.Fatalf("%+v finds the ledger %q, want that of step %d", c, got, want)
 			}
 			if err := os.WriteFile(ledger, []byte(fmt.Sprint(step+1)), 0o600); err != nil {
@@ -136,7 +141,8 @@ func TestBucketFilesOfEarlierVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.file != "" {
-				if err := os.WriteFile(filepath.Join(dir, BucketFile), []byte(c.file), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, BucketFile),
+					[]byte(c.file), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -154,10 +160,12 @@ func TestBucketFilesOfEarlierVersions(t *testing.T) {
 				t.Errorf("CheckBucket: %v", err)
 			}
 			err := Bind(s)
-			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			if (err == nil) != (c.refused == "") ||
+				err != nil && !strings.Contains(err.Error(), c.refused) {
 				t.Fatalf("Bind: %v, want a word of %q", err, c.refused)
 			}
-			if data, _ := os.ReadFile(filepath.Join(dir, BucketFile)); err != nil && string(data) != c.file {
+			if data, _ := os.ReadFile(filepath.Join(dir, BucketFile)); err != nil &&
+				string(data) != c.file {
 				t.Errorf("what was refused is now of %s", data)
 			}
 			s.Adopt = true
@@ -190,13 +198,15 @@ func TestEndedWhileTheBucketChanged(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte("one"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, nameFor(name, two)), []byte("two"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, nameFor(name, two)),
+					[]byte("two"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if ended >= 1 {
 				first := bucketFiles()[0]
-				if err := os.Rename(filepath.Join(dir, first), filepath.Join(dir, nameFor(first, one))); err != nil {
+				if err := os.Rename(filepath.Join(dir, first),
+					filepath.Join(dir, nameFor(first, one))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -204,7 +214,9 @@ func TestEndedWhileTheBucketChanged(t *testing.T) {
 				if err := stow(dir, one); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(dir, BucketFile), []byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, BucketFile),
+					[]byte(`{"version":2,"bucket":"one","endpoint":"https://s3.example.com"}`),
+					0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -213,7 +225,8 @@ func TestEndedWhileTheBucketChanged(t *testing.T) {
 			}
 			want := map[BucketID]string{one: "one", two: "two"}[next]
 			for _, name := range bucketFiles() {
-				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil ||
+					string(got) != want {
 					t.Errorf("ended after %d, then %s: %s has %q, %v", ended, next, name, got, err)
 				}
 			}

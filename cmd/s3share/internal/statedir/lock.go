@@ -53,7 +53,8 @@ func (t LockInfo) Alive() bool {
 func Lock(stateDir string, t LockInfo) (*os.File, error) {
 	f, err := OpenLock(stateDir, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return nil, hint.With(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, hint.WithoutPath(err)), "name another one with --state-dir")
+		return nil, hint.With(fmt.Errorf("cannot lock the state directory %s: %w",
+			stateDir, hint.WithoutPath(err)), "name another one with --state-dir")
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -75,7 +76,8 @@ func Lock(stateDir string, t LockInfo) (*os.File, error) {
 		err = writeLock(f, t)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("cannot lock the state directory %s: %w", stateDir, err),
+			f.Close())
 	}
 	return f, nil
 }
@@ -190,7 +192,9 @@ func inUse(stateDir string, f *os.File) error {
 	case e.Holder.PID != 0 && e.Holder.Dir == "":
 		advice = "mount again when it has ended; or " + advice
 	case e.Holder.PID != 0:
-		advice = fmt.Sprintf("end that one with s3share unmount %s, which waits until it has delivered; or %s", e.Holder.Dir, advice)
+		advice = fmt.Sprintf(
+			"end that one with s3share unmount %s, which waits until it has delivered; or %s",
+			e.Holder.Dir, advice)
 	}
 	return hint.With(e, advice)
 }

@@ -17,7 +17,9 @@ func TestLockState(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Lock(dir, LockInfo{Dir: "/mnt/two"})
-	want := fmt.Sprintf("the state directory %s is in use by another daemon (pid %d, mounted on /mnt/one)", dir, os.Getpid())
+	want := fmt.Sprintf(
+		"the state directory %s is in use by another daemon (pid %d, mounted on /mnt/one)",
+		dir, os.Getpid())
 	if err == nil || err.Error() != want {
 		t.Errorf("locked twice: %v, want %s", err, want)
 	}
@@ -62,7 +64,8 @@ func TestServedOutlastsProcesses(t *testing.T) {
 		if err := lock.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ReadLock(dir); got.Served != want || string(got.Dir) != c.mountpoint || err != nil {
+		if got, err := ReadLock(dir); got.Served != want ||
+			string(got.Dir) != c.mountpoint || err != nil {
 			t.Errorf("%+v: the lock file has %+v, %v, want %d served", c, got, err, want)
 		}
 	}

@@ -44,7 +44,8 @@ func WriteReasons(stateDir string, left []outbox.Status) error {
 // It changes all.
 func AddReasons(stateDir string, all []outbox.Status) {
 	var said []outbox.Status
-	if data, err := ReadFile(filepath.Join(stateDir, reasonsFile)); err != nil || json.Unmarshal(data, &said) != nil {
+	if data, err := ReadFile(filepath.Join(stateDir, reasonsFile)); err != nil ||
+		json.Unmarshal(data, &said) != nil {
 		return // it is not there, or damaged: then there are none
 	}
 	type change struct {
@@ -67,6 +68,7 @@ func AddReasons(stateDir string, all []outbox.Status) {
 		if last.State == outbox.Blocked {
 			st.State = outbox.Blocked
 		}
-		st.Reason, st.Hint, st.Code, st.RequestID, st.Detail = last.Reason, last.Hint, last.Code, last.RequestID, last.Detail
+		st.Reason, st.Hint, st.Code, st.RequestID, st.Detail = last.Reason, last.Hint,
+			last.Code, last.RequestID, last.Detail
 	}
 }

@@ -35,7 +35,8 @@ func TestReasonsOutlastTheDaemon(t *testing.T) {
 		return found
 	}
 	want := []outbox.Status{
-		said[0], {Key: "a", State: outbox.Local}, said[1], said[2], {Key: "c", State: outbox.Sealed}, said[3], said[4],
+		said[0], {Key: "a", State: outbox.Local}, said[1], said[2], {Key: "c",
+			State: outbox.Sealed}, said[3], said[4],
 		{Key: "b", State: outbox.Interrupted, Reason: "its own"},
 	}
 	for i, got := range read() {

@@ -26,7 +26,8 @@ func CheckScreen(t *testing.T, update bool, name, got string, width int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile(`(?s)(<!-- ` + regexp.QuoteMeta(name) + ` -->\n+` + "```text\n)(.*?)(```\n)")
+	block := regexp.MustCompile(`(?s)(<!-- ` + regexp.QuoteMeta(name) + ` -->\n+` +
+		"```text\n)(.*?)(```\n)")
 	shown := block.FindSubmatch(page)
 	CheckGolden(t, update, file, got)
 	switch {

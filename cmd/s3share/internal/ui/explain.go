@@ -28,40 +28,53 @@ type kindSentence struct {
 
 // kindSentences is the one table from kinds to sentences.
 var kindSentences = []kindSentence{
-	{s3backend.NotExist, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
-		if object == it {
-			return "it is not in the bucket", ""
-		}
-		return "no object " + object, ""
-	}},
+	{s3backend.NotExist,
+		func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+			if object == it {
+				return "it is not in the bucket", ""
+			}
+			return "no object " + object, ""
+		}},
 	{s3backend.NoBucket, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
-		return fmt.Sprintf("no bucket %q at %s", t.Bucket, t.ServerName()), "check its name, its region and the endpoint"
+		return fmt.Sprintf("no bucket %q at %s",
+			t.Bucket, t.ServerName()), "check its name, its region and the endpoint"
 	}},
 	{s3backend.Denied, deniedSentence},
-	{s3backend.WrongOwner, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
-		return fmt.Sprintf("the bucket %q does not belong to the account %s any more", t.Bucket, t.Owner),
-			"nothing was written to it; ask the owner, and change the owner in the config file only if they say so"
+	{s3backend.WrongOwner,
+		func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
+			return fmt.Sprintf("the bucket %q does not belong to the account %s any more",
+					t.Bucket, t.Owner),
+				"nothing was written to it; ask the owner, and change the owner in the config file only if they say so"
+		}},
+	{s3backend.BadLogin, func(t config.Destination, e *s3backend.Error, _ string) (string, string) {
+		return loginSentence(t, e)
 	}},
-	{s3backend.BadLogin, func(t config.Destination, e *s3backend.Error, _ string) (string, string) { return loginSentence(t, e) }},
-	{s3backend.Stale, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
-		return object + " changed in the bucket", ""
-	}},
-	{s3backend.Archived, func(_ config.Destination, e *s3backend.Error, object string) (string, string) {
-		var at *s3backend.ArchivedError
-		if !errors.As(e, &at) {
-			return object + " is archived", "restore it in S3 first"
-		}
-		if at.Key != e.Key { // it is what was to be copied
-			object = strconv.Quote(at.Key)
-		}
-		return fmt.Sprintf("%s is archived in the storage class %s", object, cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " + at.Command()
-	}},
-	{s3backend.CustomerKey, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
-		return object + " is encrypted with a key that whoever put it keeps (SSE-C)", "ask them to put it without; s3share has no such keys"
-	}},
-	{s3backend.TooLarge, func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
-		return object + " is larger than S3 takes", "split it: S3 takes no object of that size"
-	}},
+	{s3backend.Stale,
+		func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+			return object + " changed in the bucket", ""
+		}},
+	{s3backend.Archived,
+		func(_ config.Destination, e *s3backend.Error, object string) (string, string) {
+			var at *s3backend.ArchivedError
+			if !errors.As(e, &at) {
+				return object + " is archived", "restore it in S3 first"
+			}
+			if at.Key != e.Key { // it is what was to be copied
+				object = strconv.Quote(at.Key)
+			}
+			return fmt.Sprintf("%s is archived in the storage class %s", object,
+					cmp.Or(at.Class, "of archives")), "it can be read once it is restored: " +
+					at.Command()
+		}},
+	{s3backend.CustomerKey,
+		func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+			return object + " is encrypted with a key that whoever put it keeps (SSE-C)",
+				"ask them to put it without; s3share has no such keys"
+		}},
+	{s3backend.TooLarge,
+		func(_ config.Destination, _ *s3backend.Error, object string) (string, string) {
+			return object + " is larger than S3 takes", "split it: S3 takes no object of that size"
+		}},
 	{s3backend.Busy, func(t config.Destination, _ *s3backend.Error, _ string) (string, string) {
 		return t.ServerName() + " is throttling, and did so at each attempt", "try again later"
 	}},
@@ -74,8 +87,10 @@ const it = "it"
 
 // rights are the permissions that requests take; of a copy, several.
 var rights = map[string]string{
-	"GetObject": access.GetObject, "HeadObject": access.GetObject, "ListObjectsV2": access.ListBucket,
-	"PutObject": access.PutObject, "CreateMultipartUpload": access.PutObject, "UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
+	"GetObject": access.GetObject, "HeadObject": access.GetObject,
+	"ListObjectsV2": access.ListBucket,
+	"PutObject":     access.PutObject, "CreateMultipartUpload": access.PutObject,
+	"UploadPart": access.PutObject, "CompleteMultipartUpload": access.PutObject,
 	"PutObjectAcl": access.PutObjectACL, "AbortMultipartUpload": access.AbortUpload,
 	"DeleteObject": access.DeleteObject, "DeleteObjects": access.DeleteObject,
 }
@@ -90,13 +105,17 @@ const (
 // versionsAdvice is what the bucket's owner can do about earlier versions.
 const versionsAdvice = "the bucket's owner grants it by s3share init --client-versions: docs/versions.md"
 
-func deniedSentence(t config.Destination, e *s3backend.Error, object string) (cause, advice string) {
+func deniedSentence(t config.Destination, e *s3backend.Error,
+	object string) (cause, advice string) {
 	switch {
 	case errors.Is(e, s3backend.ErrVersionsRefused):
-		return fmt.Sprintf("this account may not list versions in the bucket %q (s3:ListBucketVersions)", t.Bucket), versionsAdvice
+		return fmt.Sprintf(
+			"this account may not list versions in the bucket %q (s3:ListBucketVersions)",
+			t.Bucket), versionsAdvice
 	case errors.Is(e, s3backend.ErrVersionRefused):
 		return "this account may not read that version of it (s3:GetObjectVersion)", versionsAdvice
-	case errors.Is(e, s3backend.ErrVersionAnnotationsRefused), errors.Is(e, s3backend.ErrVersionTagsRefused):
+	case errors.Is(e, s3backend.ErrVersionAnnotationsRefused),
+		errors.Is(e, s3backend.ErrVersionTagsRefused):
 		return "that version cannot be copied: it has tags or annotations, or may have some",
 			"the bucket's owner has to grant s3:GetObjectVersionTagging and s3:PutObjectTagging, or s3:ListObjectVersionAnnotations, s3:GetObjectVersionAnnotation and s3:PutObjectAnnotation"
 	case errors.Is(e, s3backend.ErrAnnotationsRefused) && errors.Is(e, s3backend.ErrTagsRefused):
@@ -109,7 +128,8 @@ func deniedSentence(t config.Destination, e *s3backend.Error, object string) (ca
 		return object + " cannot be copied: it has tags, or may have some",
 			"the bucket's owner has to grant s3:GetObjectTagging and s3:PutObjectTagging"
 	case errors.Is(e, s3backend.ErrRequesterPays):
-		return fmt.Sprintf("the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.Bucket),
+		return fmt.Sprintf(
+				"the bucket %q refuses requests for which whoever asks does not pay (Requester Pays)", t.Bucket),
 			"if your account is to pay, say --requester-pays, or requester-pays = true in the config file"
 	case s3backend.IsOfKey(e):
 		return KeyRefused, KeyRefusedHint

@@ -30,7 +30,8 @@ func connectionText(c *control.Connection) string {
 		}
 		return loginText(c) + ": " + hint.OneLine(c.Reason)
 	}
-	return fmt.Sprintf("%s since %s: %s", hint.OneLine(c.State), control.ClockText(c.Since), hint.OneLine(c.Reason))
+	return fmt.Sprintf("%s since %s: %s", hint.OneLine(c.State),
+		control.ClockText(c.Since), hint.OneLine(c.Reason))
 }
 
 func loginText(c *control.Connection) string {
@@ -84,8 +85,10 @@ func health(st *control.State, w *work) (line []Span, advice string) {
 	if do := st.Advice(); do != "" {
 		advice = do
 	}
-	if st.Runs() && !st.Mounted && (c != nil && c.State == control.Offline || st.Paused != nil || len(w.moving) == 0 && len(w.problems)+len(w.retries) > 0) {
-		end := "s3share unmount --keep " + hint.ShellQuote(st.Dir) + " ends it, and what is left stays in the outbox"
+	if st.Runs() && !st.Mounted && (c != nil && c.State == control.Offline || st.Paused != nil ||
+		len(w.moving) == 0 && len(w.problems)+len(w.retries) > 0) {
+		end := "s3share unmount --keep " + hint.ShellQuote(st.Dir) +
+			" ends it, and what is left stays in the outbox"
 		if c != nil && c.State == control.Offline || advice == "" {
 			advice = end
 		} else {

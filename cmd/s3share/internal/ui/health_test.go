@@ -12,9 +12,12 @@ import (
 // TestHalfAMount: what to do about a mount whose daemon is gone, and about a daemon whose mount is.
 func TestHalfAMount(t *testing.T) {
 	waits := []outbox.Status{{Path: "Delivery/a", State: outbox.Sealed, Size: 1}}
-	stuck := []outbox.Status{{Path: "Delivery/a", State: outbox.Blocked, Size: 1, Reason: "access denied"}}
-	offline := &control.Connection{State: control.Offline, Since: time.Now(), Words: control.Words{Reason: "nothing answers", Hint: "check the network"}}
-	const undo, keep = "s3share unmount /mnt undoes the dead mount", "s3share unmount --keep /mnt ends it, and what is left stays in the outbox"
+	stuck := []outbox.Status{{Path: "Delivery/a", State: outbox.Blocked, Size: 1,
+		Reason: "access denied"}}
+	offline := &control.Connection{State: control.Offline, Since: time.Now(),
+		Words: control.Words{Reason: "nothing answers", Hint: "check the network"}}
+	const undo, keep = "s3share unmount /mnt undoes the dead mount",
+		"s3share unmount --keep /mnt ends it, and what is left stays in the outbox"
 	for _, tt := range []struct {
 		name string
 		st   control.State
@@ -41,7 +44,8 @@ func TestHalfAMount(t *testing.T) {
 				t.Errorf("%s: it says to do %q, want %q", tt.name, got, tt.want)
 			}
 		}
-		if strings.Contains(got, "undoes") && !tt.st.Mounted || strings.Contains(got, "--keep") && tt.st.Mounted {
+		if strings.Contains(got, "undoes") && !tt.st.Mounted ||
+			strings.Contains(got, "--keep") && tt.st.Mounted {
 			t.Errorf("%s: it says to do %q", tt.name, got)
 		}
 	}

@@ -38,7 +38,8 @@ func (p *Progress) Show(e control.Event) {
 	}
 	if e.Waiting != p.why {
 		if p.why = e.Waiting; p.why != "" {
-			p.Line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s", hint.OneLine(p.why)))
+			p.Line(fmt.Sprintf("s3share: note: nothing is delivered at present: %s",
+				hint.OneLine(p.why)))
 		}
 	}
 	waits := max(0, e.Bytes-e.Sent-e.InFlight)
@@ -56,7 +57,8 @@ func PrintDelivered(out io.Writer, files int, bytes int64, took time.Duration) {
 
 // MovedText says how much was moved, in which time. past is the verb, such as "fetched".
 func MovedText(files int, bytes int64, past string, took time.Duration) string {
-	return fmt.Sprintf("%s, %s %s in %s", Count(files, "file"), SizeText(bytes), past, tookText(took))
+	return fmt.Sprintf("%s, %s %s in %s", Count(files, "file"),
+		SizeText(bytes), past, tookText(took))
 }
 
 // RepairedText says how many objects were repaired, of how many.

@@ -29,11 +29,13 @@ func TestProgressScreens(t *testing.T) {
 			var out bytes.Buffer
 			refresh := make(chan any)
 			p := NewProgress(nil)
-			p.bars = mpb.New(mpb.WithOutput(&out), mpb.WithManualRefresh(refresh), mpb.WithWidth(width))
+			p.bars = mpb.New(mpb.WithOutput(&out),
+				mpb.WithManualRefresh(refresh), mpb.WithWidth(width))
 			p.Show(e)
 			refresh <- time.Now()
 			p.End()
-			frames := strings.Split(regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]").ReplaceAllString(out.String(), "\n"), "\n")
+			frames := strings.Split(regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]").
+				ReplaceAllString(out.String(), "\n"), "\n")
 			for _, frame := range frames {
 				if frame = strings.TrimRight(frame, " \r"); frame != "" {
 					shown.WriteString(frame + "\n")
@@ -43,7 +45,8 @@ func TestProgressScreens(t *testing.T) {
 		}
 		var last bytes.Buffer
 		PrintDelivered(&last, 3, 1200*mib, 41*time.Second)
-		testhome.CheckScreen(t, *update, fmt.Sprintf("unmount-%d", width), shown.String()+last.String(), width)
+		testhome.CheckScreen(t, *update, fmt.Sprintf("unmount-%d", width),
+			shown.String()+last.String(), width)
 	}
 }
 
@@ -58,7 +61,8 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	p.End()
 	PrintDelivered(&out, 0, 0, time.Second)
 	PrintDelivered(&out, 1, 5, 400*time.Millisecond)
-	if want := "s3share: note: nothing is delivered at present: nothing answers\n1 file, 5 B delivered in 0.4 s\n"; out.String() != want {
+	if want :=
+		"s3share: note: nothing is delivered at present: nothing answers\n1 file, 5 B delivered in 0.4 s\n"; out.String() != want {
 		t.Errorf("it prints %q, want %q", out.String(), want)
 	}
 }

@@ -30,7 +30,8 @@ func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string
 	switch {
 	case !errors.As(e, &answer):
 	case !answer.Exists:
-		cause += fmt.Sprintf("; to a request without credentials it answers that there is no bucket %q", t.Bucket)
+		cause += fmt.Sprintf(
+			"; to a request without credentials it answers that there is no bucket %q", t.Bucket)
 		hint += "; and check the bucket's name"
 	case answer.Region != "":
 		cause += fmt.Sprintf("; the bucket %q exists, in %s", t.Bucket, answer.Region)
@@ -44,7 +45,8 @@ func loginSentence(t config.Destination, e *s3backend.Error) (cause, hint string
 func newLogin(t config.Destination, how string) string {
 	switch {
 	case t.FixedKeys && t.Dir != "":
-		return "the credentials come from the environment of the mount: s3share unmount --keep " + hint.ShellQuote(t.Dir) + ", and mount again with new ones"
+		return "the credentials come from the environment of the mount: s3share unmount --keep " +
+			hint.ShellQuote(t.Dir) + ", and mount again with new ones"
 	case t.FixedKeys:
 		return "the credentials come from the environment: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they have one, to new ones"
 	case t.Dir != "":
@@ -54,20 +56,25 @@ func newLogin(t config.Destination, how string) string {
 }
 
 func refusedLoginSentence(t config.Destination, e *s3backend.Error) (cause, hint string) {
-	renew, check := newLogin(t, "renew the credentials where they are kept"), newLogin(t, "check the access key where it is kept")
+	renew, check := newLogin(t, "renew the credentials where they are kept"), newLogin(t,
+		"check the access key where it is kept")
 	if t.Profile != "" {
-		renew = newLogin(t, fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way you got it", t.Profile, t.Profile))
+		renew = newLogin(t,
+			fmt.Sprintf("renew the profile %q, by aws sso login --profile %s or the way you got it",
+				t.Profile, t.Profile))
 		check = newLogin(t, fmt.Sprintf("check the profile %q", t.Profile))
 	}
 	switch e.Code() {
 	case "ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException":
 		return t.ServerName() + " refused the credentials: expired", renew
 	case clockSkewCode:
-		return t.ServerName() + " refused the request: this machine's clock is wrong", "set the clock; timedatectl tells whether it is kept right"
+		return t.ServerName() + " refused the request: this machine's clock is wrong",
+			"set the clock; timedatectl tells whether it is kept right"
 	case "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken":
 		return t.ServerName() + " refused the credentials: it does not know the access key", check
 	case "SignatureDoesNotMatch":
-		return t.ServerName() + " refused the credentials: the secret key is not the access key's", check
+		return t.ServerName() +
+			" refused the credentials: the secret key is not the access key's", check
 	case "":
 		return noLoginSentence(t, e.Err)
 	}
@@ -87,16 +94,20 @@ func noLoginSentence(t config.Destination, err error) (cause, advice string) {
 	}
 	switch {
 	case errors.Is(err, s3backend.ErrNeedsCode) && t.Dir != "":
-		return "the session has expired, and its role asks for a new MFA code", "s3share login " + hint.ShellQuote(t.Dir) + " asks for it"
+		return "the session has expired, and its role asks for a new MFA code", "s3share login " +
+			hint.ShellQuote(t.Dir) + " asks for it"
 	case errors.Is(err, s3backend.ErrNeedsCode):
-		return "the session has expired, and its role asks for a new MFA code", "s3share mount asks for it at a terminal, and s3share login where it is mounted"
+		return "the session has expired, and its role asks for a new MFA code",
+			"s3share mount asks for it at a terminal, and s3share login where it is mounted"
 	case errors.As(err, &noProfile):
-		return fmt.Sprintf("there is no AWS profile %q", noProfile.Profile), "aws configure list-profiles lists them"
+		return fmt.Sprintf("there is no AWS profile %q",
+			noProfile.Profile), "aws configure list-profiles lists them"
 	case errors.As(err, &staleSSO):
 		if t.Profile == "" {
 			return "the login has expired", newLogin(t, "renew it with aws sso login")
 		}
-		return fmt.Sprintf("the login of the profile %q has expired", t.Profile), newLogin(t, "renew it with aws sso login --profile "+t.Profile)
+		return fmt.Sprintf("the login of the profile %q has expired", t.Profile), newLogin(t,
+			"renew it with aws sso login --profile "+t.Profile)
 	case errors.As(err, &request) && request.Service() == "ec2imds": // what the chain asks last
 		return "no credentials are found: not in the environment, not in a profile", advice
 	}
@@ -166,9 +177,11 @@ func unanswered(t config.Destination, err error, server string) (cause, advice s
 	)
 	switch {
 	case errors.As(err, &dns) && !dns.IsNotFound:
-		return fmt.Sprintf("the name of the host %q cannot be looked up: %s", dns.Name, dns.Err), "check the network, and the name server"
+		return fmt.Sprintf("the name of the host %q cannot be looked up: %s", dns.Name,
+			dns.Err), "check the network, and the name server"
 	case errors.As(err, &dns):
-		return fmt.Sprintf("there is no host %q", dns.Name), "check the endpoint, the region and the network"
+		return fmt.Sprintf("there is no host %q",
+			dns.Name), "check the endpoint, the region and the network"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		advice = "check the network, and the proxy if there is one"
 		if t.Endpoint != "" {
@@ -180,7 +193,8 @@ func unanswered(t config.Destination, err error, server string) (cause, advice s
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late) && late.Timeout():
 		return "no answer from " + server + " in time", "check the endpoint and the network"
 	case errors.As(err, &unknownCA), errors.As(err, &badName):
-		return fmt.Sprintf("the certificate of %s is not trusted: %v", server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
+		return fmt.Sprintf("the certificate of %s is not trusted: %v",
+			server, hint.Innermost(err)), "AWS_CA_BUNDLE can name further authorities"
 	}
 	return "", ""
 }

@@ -23,9 +23,12 @@ import (
 // TestExplain tells each kind of failure as people read it.
 func TestExplain(t *testing.T) {
 	failed := func(kind s3backend.Kind, err error) error {
-		return fmt.Errorf("below: %w", &s3backend.Error{Op: "GetObject", Key: "Delivery/q3.csv", Kind: kind, Err: err})
+		return fmt.Errorf("below: %w",
+			&s3backend.Error{Op: "GetObject", Key: "Delivery/q3.csv", Kind: kind, Err: err})
 	}
-	login := func(code string) error { return failed(s3backend.BadLogin, &smithy.GenericAPIError{Code: code}) }
+	login := func(code string) error {
+		return failed(s3backend.BadLogin, &smithy.GenericAPIError{Code: code})
+	}
 	for _, tt := range []struct {
 		err  error
 		want string // the sentence, " | ", and a part of the hint
@@ -70,11 +73,15 @@ func TestExplain(t *testing.T) {
 		{&s3backend.Error{Op: "Open", Kind: s3backend.Other, Err: errors.New("endpoint is odd")}, "endpoint is odd"},
 		{errors.New("plain"), "plain"},
 	} {
-		told := Explain(config.Destination{Bucket: "team", Region: "r", Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
+		told := Explain(config.Destination{Bucket: "team", Region: "r",
+			Endpoint: "https://s3.example.com", Profile: "p", Owner: "111122223333"}, tt.err)
 		want, advice, _ := strings.Cut(tt.want, " | ")
 		code, gotHint := hint.ExitCode(told)
-		if told.Error() != want || !strings.Contains(gotHint, advice) || (advice == "") != (gotHint == "") || code != hint.ExitFailed {
-			t.Errorf("explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1", tt.err, told, gotHint, code, want, advice)
+		if told.Error() != want || !strings.Contains(gotHint, advice) ||
+			(advice == "") != (gotHint == "") || code != hint.ExitFailed {
+			t.Errorf(
+				"explain(%v) = %q, hint %q, exit code %d, want %q, a hint with %q, exit code 1",
+				tt.err, told, gotHint, code, want, advice)
 		}
 		if !errors.Is(told, tt.err) {
 			t.Errorf("explain(%v) lost the error", tt.err)
@@ -86,11 +93,13 @@ func TestExplain(t *testing.T) {
 // do the same: what helps where the credentials come from.
 func TestOneHintForALogin(t *testing.T) {
 	const dir = "/home/ann/my exchange"
-	for _, code := range []string{"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurity", ""} {
+	for _, code := range []string{"ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+		"InvalidSecurity", ""} {
 		for _, of := range []config.Destination{
 			{}, {Profile: "p"}, {FixedKeys: true}, {Dir: dir}, {Dir: dir, Profile: "p"}, {Dir: dir, FixedKeys: true},
 		} {
-			err := &s3backend.Error{Op: "PutObject", Key: "Delivery/a", Kind: s3backend.BadLogin, Err: &smithy.GenericAPIError{Code: code}}
+			err := &s3backend.Error{Op: "PutObject", Key: "Delivery/a", Kind: s3backend.BadLogin,
+				Err: &smithy.GenericAPIError{Code: code}}
 			if code == "" {
 				err.Err = errors.New("process exited with 3")
 			}
@@ -109,8 +118,10 @@ func TestOneHintForALogin(t *testing.T) {
 			}
 		}
 	}
-	sts := &s3backend.Error{Op: "Open", Err: &smithy.OperationError{ServiceID: "STS", OperationName: "AssumeRole", Err: syscall.ECONNREFUSED}}
-	if told := Explain(config.Destination{}, sts).Error(); told != "nothing answers at the service of AWS that gives out credentials (STS)" {
+	sts := &s3backend.Error{Op: "Open", Err: &smithy.OperationError{ServiceID: "STS",
+		OperationName: "AssumeRole", Err: syscall.ECONNREFUSED}}
+	if told := Explain(config.Destination{}, sts).
+		Error(); told != "nothing answers at the service of AWS that gives out credentials (STS)" {
 		t.Errorf("of a service that is away: %q", told)
 	}
 }
@@ -134,7 +145,8 @@ func TestTell(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		if code := hint.PrintError(&out, tt.err); code != tt.code || out.String() != tt.want {
-			t.Errorf("tell(%v) = %d and prints %q, want %d and %q", tt.err, code, &out, tt.code, tt.want)
+			t.Errorf("tell(%v) = %d and prints %q, want %d and %q",
+				tt.err, code, &out, tt.code, tt.want)
 		}
 	}
 }

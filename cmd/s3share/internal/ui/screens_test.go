@@ -37,7 +37,8 @@ func online() *control.Connection {
 
 func team(connection *control.Connection, pending ...outbox.Status) control.State {
 	return control.State{
-		Dir: "/home/ann/exchange", Exchange: "team", Bucket: "team-exchange", Mounted: true, Daemon: control.DaemonRuns,
+		Dir: "/home/ann/exchange", Exchange: "team", Bucket: "team-exchange", Mounted: true,
+		Daemon:     control.DaemonRuns,
 		Connection: connection, Pending: pending,
 	}
 }
@@ -54,18 +55,22 @@ func moving() []outbox.Status {
 
 func blockedFile(path string, since time.Duration) outbox.Status {
 	return outbox.Status{
-		Path: path, State: outbox.Blocked, Size: 2100, Since: ago(since), Code: "AccessDenied", RequestID: "9A1B",
-		Reason: "access denied (s3:PutObject on Delivery/)", Hint: "send the owner the statement that s3share doctor prints",
+		Path: path, State: outbox.Blocked, Size: 2100, Since: ago(since),
+		Code: "AccessDenied", RequestID: "9A1B",
+		Reason: "access denied (s3:PutObject on Delivery/)",
+		Hint:   "send the owner the statement that s3share doctor prints",
 	}
 }
 
 func interruptedFile(path string) outbox.Status {
-	return outbox.Status{Path: path, State: outbox.Interrupted, Size: 300 * kib, Since: ago(20 * time.Minute), Reason: "the program that wrote it was ended by a signal"}
+	return outbox.Status{Path: path, State: outbox.Interrupted, Size: 300 * kib,
+		Since: ago(20 * time.Minute), Reason: "the program that wrote it was ended by a signal"}
 }
 
 func conflictFile() outbox.Status {
 	return outbox.Status{
-		Path: "Delivery/plan (conflict ann@desk 2026-11-24 101500.123Z).txt", Theirs: "Delivery/plan.txt", State: outbox.Conflict,
+		Path:   "Delivery/plan (conflict ann@desk 2026-11-24 101500.123Z).txt",
+		Theirs: "Delivery/plan.txt", State: outbox.Conflict,
 		Size: 5400, Sent: 5400, Since: ago(49 * time.Hour), Reason: "of an earlier version",
 	}
 }
@@ -86,29 +91,44 @@ func statusScreens() map[string][]control.State {
 			waiting[i].State = outbox.Sealed
 		}
 	}
-	many := []outbox.Status{blockedFile("Delivery/q1.csv", time.Hour), blockedFile("Delivery/q2.csv", time.Hour)}
+	many := []outbox.Status{blockedFile("Delivery/q1.csv", time.Hour),
+		blockedFile("Delivery/q2.csv", time.Hour)}
 	for i := range 12 {
-		many = append(many, outbox.Status{Path: fmt.Sprintf("Delivery/photos/IMG_%04d.tif", i+1), State: outbox.Uploading, Size: 60 * mib, Sent: int64(i) * 4 * mib, Speed: 3 * mib, Since: ago(time.Minute)})
+		many = append(many, outbox.Status{Path: fmt.Sprintf("Delivery/photos/IMG_%04d.tif", i+1),
+			State: outbox.Uploading, Size: 60 * mib, Sent: int64(i) * 4 * mib, Speed: 3 * mib,
+			Since: ago(time.Minute)})
 	}
 	for i := range 26 {
-		many = append(many, outbox.Status{Path: fmt.Sprintf("Delivery/photos/IMG_%04d.tif", i+13), State: outbox.Sealed, Size: 60 * mib, Since: ago(time.Minute)})
+		many = append(many, outbox.Status{Path: fmt.Sprintf("Delivery/photos/IMG_%04d.tif", i+13),
+			State: outbox.Sealed, Size: 60 * mib, Since: ago(time.Minute)})
 	}
 	draining := team(online(), moving()[1])
-	draining.Mounted, draining.Dir, draining.Exchange, draining.Bucket = false, "/home/ann/archive", "archive", "archive-exchange"
+	draining.Mounted, draining.Dir, draining.Exchange, draining.Bucket = false, "/home/ann/archive",
+		"archive", "archive-exchange"
 	kept := control.State{
-		Dir: "/home/ann/lab", Exchange: "lab", Bucket: "lab-exchange", StateDir: "/home/ann/.local/state/s3share/lab-exchange-1", Daemon: control.DaemonEnded,
-		Pending: []outbox.Status{interruptedFile("Delivery/run 7.dat"), {Path: "Delivery/run 6.dat", State: outbox.Sealed, Size: 40 * mib, Since: ago(3 * time.Hour)}, {Path: "Delivery/draft.part", State: outbox.Local, Size: 9}},
+		Dir: "/home/ann/lab", Exchange: "lab", Bucket: "lab-exchange",
+		StateDir: "/home/ann/.local/state/s3share/lab-exchange-1", Daemon: control.DaemonEnded,
+		Pending: []outbox.Status{interruptedFile("Delivery/run 7.dat"),
+			{Path: "Delivery/run 6.dat", State: outbox.Sealed, Size: 40 * mib, Since: ago(3 * time.Hour)}, {Path: "Delivery/draft.part", State: outbox.Local, Size: 9}},
 	}
-	dead := control.State{Dir: "/home/ann/press", Exchange: "press", Bucket: "press-exchange", Mounted: true, Daemon: control.DaemonEnded}
+	dead := control.State{Dir: "/home/ann/press", Exchange: "press", Bucket: "press-exchange",
+		Mounted: true, Daemon: control.DaemonEnded}
 	retried := team(online(), outbox.Status{
-		Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100, Since: ago(time.Minute), Code: "InternalError",
+		Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100,
+		Since: ago(time.Minute), Code: "InternalError",
 		Reason: "S3 answered PutObject with InternalError: We encountered an internal error. Please try again.",
-	}, outbox.Status{Path: "Delivery/q4.csv", State: outbox.Uploading, Size: 90 * mib, Sent: 16 * mib, Since: ago(time.Minute)})
+	}, outbox.Status{Path: "Delivery/q4.csv", State: outbox.Uploading, Size: 90 * mib,
+		Sent: 16 * mib, Since: ago(time.Minute)})
 	conflict := team(online())
 	conflict.Unresolved = []outbox.Status{conflictFile()}
-	expired := team(&control.Connection{State: control.Login, Answered: ago(time.Hour), Since: ago(50 * time.Minute), Words: control.Words{Reason: "S3 refused the credentials: expired", Code: "ExpiredToken"}},
-		outbox.Status{Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100, Since: ago(time.Minute), Reason: "S3 refused the credentials: expired"})
-	expired.Paused = &control.Pause{Words: control.Words{Reason: "S3 refused the credentials: expired", Hint: "s3share login /home/ann/exchange, or renew the credentials where they are kept: it goes on by itself"}}
+	expired := team(&control.Connection{State: control.Login, Answered: ago(time.Hour),
+		Since: ago(50 * time.Minute),
+		Words: control.Words{Reason: "S3 refused the credentials: expired", Code: "ExpiredToken"}},
+		outbox.Status{Path: "Delivery/q3.csv", State: outbox.Sealed, Size: 2100,
+			Since: ago(time.Minute), Reason: "S3 refused the credentials: expired"})
+	expired.Paused =
+		&control.Pause{Words: control.Words{Reason: "S3 refused the credentials: expired",
+			Hint: "s3share login /home/ann/exchange, or renew the credentials where they are kept: it goes on by itself"}}
 	file := team(online())
 	file.Path, file.File = "Delivery/q3.csv", &control.FileState{State: cache.Delivered}
 	return map[string][]control.State{
@@ -145,8 +165,10 @@ func TestScreens(t *testing.T) {
 // what is to be read.
 func TestScreensFitAnyWidth(t *testing.T) {
 	escape := regexp.MustCompile("\x1b\\[[0-9;]*m")
-	odd := team(online(), outbox.Status{Path: "Delivery/日本語の長い名前のファイル、とても長い名前.txt", State: outbox.Uploading, Size: mib, Sent: 5, Speed: 7},
-		outbox.Status{Path: "Delivery/\x1b[31m\n\u202e", State: outbox.Uploading, Size: -5, Sent: 1 << 62, InFlight: -3, Speed: -1},
+	odd := team(online(), outbox.Status{Path: "Delivery/日本語の長い名前のファイル、とても長い名前.txt",
+		State: outbox.Uploading, Size: mib, Sent: 5, Speed: 7},
+		outbox.Status{Path: "Delivery/\x1b[31m\n\u202e", State: outbox.Uploading,
+			Size: -5, Sent: 1 << 62, InFlight: -3, Speed: -1},
 		outbox.Status{Path: "", Key: "", State: "of another version"})
 	screens := statusScreens()
 	screens["odd"] = []control.State{odd}
@@ -162,13 +184,15 @@ func TestScreensFitAnyWidth(t *testing.T) {
 					for _, w := range words {
 						longest = max(longest, columns.StringWidth(w)+6) // with its indentation
 					}
-					if n := columns.StringWidth(line); n > max(width, longest) && !strings.Contains(line, "(conflict ") {
+					if n := columns.StringWidth(line); n > max(width, longest) &&
+						!strings.Contains(line, "(conflict ") {
 						t.Errorf("%s at %d columns has a line of %d: %q", name, width, n, line)
 					}
 				}
 				coloured := &Page{screen: screen{width: width, colour: true}}
 				coloured.states(states, all, noon)
-				if plain := escape.ReplaceAllString(coloured.text.String(), ""); plain != text || len(states) > 0 && plain == coloured.text.String() {
+				if plain := escape.ReplaceAllString(coloured.text.String(), ""); plain != text ||
+					len(states) > 0 && plain == coloured.text.String() {
 					t.Fatalf("%s in colour is %q, without %q", name, coloured.text.String(), text)
 				}
 			}
@@ -178,7 +202,8 @@ func TestScreensFitAnyWidth(t *testing.T) {
 		for _, st := range states {
 			for _, o := range st.Rows() {
 				if !strings.Contains(whole.text.String(), NameText(o)) {
-					t.Errorf("%s does not name %q to a script:\n%s", name, NameText(o), whole.text.String())
+					t.Errorf("%s does not name %q to a script:\n%s",
+						name, NameText(o), whole.text.String())
 				}
 			}
 		}

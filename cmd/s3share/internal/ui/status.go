@@ -91,7 +91,8 @@ func LimitsText(l control.Limits) string {
 
 // arrivalsText is a line about the announcements of the other party's changes.
 func arrivalsText(a control.Arrivals) string {
-	watched, announced := fmt.Sprintf("%d directories", a.Watched), fmt.Sprintf("%d changes", a.Announced)
+	watched, announced := fmt.Sprintf("%d directories",
+		a.Watched), fmt.Sprintf("%d changes", a.Announced)
 	if a.Watched == 1 {
 		watched = "1 directory"
 	}
@@ -110,7 +111,8 @@ func thumbnailsText(t control.Thumbnails) string {
 	if t.Files == 1 {
 		files = "1 large file"
 	}
-	return fmt.Sprintf("thumbnails and indexes: %s read in part, %d refused the rest", files, t.Refused)
+	return fmt.Sprintf("thumbnails and indexes: %s read in part, %d refused the rest",
+		files, t.Refused)
 }
 
 // maxRows is how many files of a group a terminal shows.
@@ -136,7 +138,8 @@ func (p *Page) state(st *control.State, all bool, now time.Time) {
 		}
 		p.table(indent, rows[:most], whole)
 		if n := len(rows) - most; n > 0 {
-			p.Line(indent, Span{"", fmt.Sprintf("and %d more, which s3share status --all lists", n)})
+			p.Line(indent,
+				Span{"", fmt.Sprintf("and %d more, which s3share status --all lists", n)})
 		}
 	}
 	w := newWork(st)
@@ -169,7 +172,8 @@ func (p *Page) state(st *control.State, all bool, now time.Time) {
 		list(4, movingRows(g.files), false)
 	}
 	if len(w.moving) > 0 {
-		closed := slices.DeleteFunc(slices.Clone(w.moving), func(o outbox.Status) bool { return o.State == outbox.Open })
+		closed := slices.DeleteFunc(slices.Clone(w.moving),
+			func(o outbox.Status) bool { return o.State == outbox.Open })
 		switch {
 		case len(w.problems)+len(w.retries) == 0: // the line of health says so
 		case len(closed) == 0:

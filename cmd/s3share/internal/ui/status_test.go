@@ -14,9 +14,12 @@ import (
 
 func TestPrintStates(t *testing.T) {
 	now, noon := time.Now(), time.Date(2026, 1, 2, 12, 0, 0, 0, time.Local)
-	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Theirs: "Delivery/t", Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
-	moving := outbox.Status{Path: "Delivery/m", State: outbox.Uploading, Size: 3 << 20, Sent: 1 << 20, Speed: 512 << 10, Since: now.Add(-90 * time.Second)}
-	stuck := outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied", Hint: "ask"}
+	odd := outbox.Status{Path: "Delivery/a\nb", State: outbox.Conflict, Theirs: "Delivery/t",
+		Size: 1 << 20, Sent: 1 << 20, Since: now.Add(-49 * time.Hour)}
+	moving := outbox.Status{Path: "Delivery/m", State: outbox.Uploading, Size: 3 << 20,
+		Sent: 1 << 20, Speed: 512 << 10, Since: now.Add(-90 * time.Second)}
+	stuck := outbox.Status{Path: "Delivery/b", State: outbox.Blocked,
+		Size: 20, Reason: "access denied", Hint: "ask"}
 	stuck.Since = now.Add(-3 * time.Hour)
 	var out bytes.Buffer
 	err := PrintStates(&out, []control.State{

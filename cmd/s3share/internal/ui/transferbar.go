@@ -22,7 +22,8 @@ type TransferBar struct {
 func NewTransferBar(w io.Writer, past string) *TransferBar {
 	b := &TransferBar{}
 	b.oneBar = newOneBar(w, bytesCounters(), func() string {
-		return fmt.Sprintf("%d of %s %s", b.Meter.Done.Load(), Count(int(b.Meter.Files.Load()), "file"), past)
+		return fmt.Sprintf("%d of %s %s", b.Meter.Done.Load(),
+			Count(int(b.Meter.Files.Load()), "file"), past)
 	})
 	if b.bars == nil {
 		return b

@@ -19,7 +19,8 @@ func anyInProgress(left []outbox.Status) bool {
 		if st.Paused {
 			continue
 		}
-		if st.State == outbox.Open || st.State == outbox.Sealed || st.State == outbox.Uploading || st.State == outbox.Removing {
+		if st.State == outbox.Open || st.State == outbox.Sealed || st.State == outbox.Uploading ||
+			st.State == outbox.Removing {
 			return true
 		}
 	}
@@ -33,7 +34,8 @@ func PrintUndelivered(w io.Writer, left []outbox.Status) {
 		if why == "" {
 			why = ReasonText(st)
 		}
-		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n", nameOf(st), SizeText(st.Size), hint.OneLine(why))
+		fmt.Fprintf(w, "s3share: not delivered: %q (%s): %s\n",
+			nameOf(st), SizeText(st.Size), hint.OneLine(why))
 	}
 	if n := len(left) - maxListed; n > 0 {
 		fmt.Fprintf(w, "s3share: not delivered: %d more\n", n)
@@ -88,7 +90,8 @@ func PrintUnresolved(w io.Writer, some []outbox.Status) {
 			fmt.Fprintf(w, "s3share: not removed: %q: %s\n", nameOf(st), ReasonText(st))
 			continue
 		}
-		fmt.Fprintf(w, "s3share: conflict: %q changed in the bucket too; ours is %q\n", st.Theirs, nameOf(st))
+		fmt.Fprintf(w,
+			"s3share: conflict: %q changed in the bucket too; ours is %q\n", st.Theirs, nameOf(st))
 	}
 	if n := len(some) - maxListed; n > 0 {
 		fmt.Fprintf(w, "s3share: and %d more\n", n)

@@ -54,7 +54,9 @@ func Watch(ctx context.Context, places []control.Target, out io.Writer) error {
 				}
 				return true
 			}
-			w.became = func(paths []string) []control.FileState { return p.Client.Outcomes(ctx, paths) }
+			w.became = func(paths []string) []control.FileState {
+				return p.Client.Outcomes(ctx, paths)
+			}
 			w.Show(st)
 			return false
 		})
@@ -87,7 +89,8 @@ func (b *bar) set(o outbox.Status) {
 
 // NewWatcher returns a watcher that writes to out. The caller calls End.
 func NewWatcher(out io.Writer) *Watcher {
-	w := &Watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now, became: control.UnknownOutcomes}
+	w := &Watcher{out: out, seen: map[string]outbox.Status{}, bar: map[string]*bar{}, now: time.Now,
+		became: control.UnknownOutcomes}
 	if hint.WritesToTerminal(out) {
 		w.bars = mpb.New(mpb.WithOutput(hint.RawWriter(out)), mpb.WithWidth(40))
 	}
@@ -100,10 +103,13 @@ func (w *Watcher) lost(p control.Target, err error) error {
 	if m, merr := mounts.At(p.State.Dir); m == nil && merr == nil {
 		st, err := control.ReadOutbox(p.State.StateDir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s is no longer mounted, and it is not known what is left in its outbox: %w", hint.Printable(p.State.Dir), err)
+			return fmt.Errorf(
+				"%s is no longer mounted, and it is not known what is left in its outbox: %w",
+				hint.Printable(p.State.Dir), err)
 		}
 		for _, o := range control.Undelivered(st.Pending) {
-			w.line("%s: not delivered, it stays in the outbox", hint.Printable(filepath.Join(p.State.Dir, o.Path)))
+			w.line("%s: not delivered, it stays in the outbox",
+				hint.Printable(filepath.Join(p.State.Dir, o.Path)))
 		}
 		w.line("%s is no longer mounted", hint.Printable(p.State.Dir))
 		return nil
@@ -196,10 +202,13 @@ func (w *Watcher) draw(name string, o outbox.Status) {
 		}
 		b = &bar{}
 		b.Bar = w.bars.AddBar(o.Size,
-			mpb.PrependDecorators(decor.Name(tail(hint.Printable(filepath.Base(name)), 30), decor.WCSyncSpaceR)),
+			mpb.PrependDecorators(decor.Name(tail(hint.Printable(filepath.Base(name)), 30),
+				decor.WCSyncSpaceR)),
 			mpb.AppendDecorators(
 				decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
-				decor.Any(func(decor.Statistics) string { return speedText(b.speed.Load()) }, decor.WCSyncSpace)))
+				decor.Any(func(decor.Statistics) string {
+					return speedText(b.speed.Load())
+				}, decor.WCSyncSpace)))
 		w.bar[name] = b
 	}
 	b.set(o)

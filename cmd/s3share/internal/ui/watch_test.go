@@ -19,10 +19,12 @@ import (
 func TestWatcher(t *testing.T) {
 	var (
 		sealed  = outbox.Status{Path: "Delivery/a", State: outbox.Sealed, Size: 10, Sent: 4}
-		blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20, Reason: "access denied"}
+		blocked = outbox.Status{Path: "Delivery/b", State: outbox.Blocked, Size: 20,
+			Reason: "access denied"}
 	)
 	up := func(sent int64) outbox.Status {
-		return outbox.Status{Path: "Delivery/big", State: outbox.Uploading, Size: 1000, Sent: sent, Speed: 100}
+		return outbox.Status{Path: "Delivery/big", State: outbox.Uploading,
+			Size: 1000, Sent: sent, Speed: 100}
 	}
 	writing := func(sent int64) outbox.Status {
 		return outbox.Status{Path: "Delivery/w", State: outbox.Open, Size: 1000, Sent: sent}
@@ -82,7 +84,8 @@ func TestWatcherBars(t *testing.T) {
 	refresh <- time.Now()
 	w.Show(control.State{Dir: "/mnt"})
 	w.End()
-	for _, want := range []string{"/mnt/Delivery/tape.tar: uploading 25%", "tape.tar ", "1.0 MiB / 4.0 MiB", "512.0 KiB/s", "/mnt/Delivery/tape.tar: delivered"} {
+	for _, want := range []string{"/mnt/Delivery/tape.tar: uploading 25%", "tape.tar ",
+		"1.0 MiB / 4.0 MiB", "512.0 KiB/s", "/mnt/Delivery/tape.tar: delivered"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("watching prints\n%q\nwant %q in it", &out, want)
 		}

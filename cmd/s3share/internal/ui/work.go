@@ -29,7 +29,8 @@ type group struct {
 var problemLabels = []struct {
 	state outbox.State
 	code  string
-}{{outbox.Blocked, Red}, {outbox.Interrupted, Red}, {outbox.Conflict, Yellow}, {outbox.NotRemoved, Yellow}}
+}{{outbox.Blocked, Red}, {outbox.Interrupted, Red}, {outbox.Conflict, Yellow},
+	{outbox.NotRemoved, Yellow}}
 
 // newWork sorts what st has.
 func newWork(st *control.State) *work {
@@ -49,7 +50,8 @@ func newWork(st *control.State) *work {
 			}
 		}
 	}
-	for _, state := range []outbox.State{outbox.Uploading, outbox.Sealed, outbox.Paused, outbox.Open, outbox.Removing} {
+	for _, state := range []outbox.State{outbox.Uploading, outbox.Sealed, outbox.Paused,
+		outbox.Open, outbox.Removing} {
 		for _, o := range rows {
 			reason := hint.OneLine(o.Reason)
 			switch {
@@ -65,7 +67,8 @@ func newWork(st *control.State) *work {
 		switch o.State {
 		case outbox.Local:
 			w.private = append(w.private, o)
-		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved, outbox.Uploading, outbox.Sealed, outbox.Paused, outbox.Open, outbox.Removing:
+		case outbox.Blocked, outbox.Interrupted, outbox.Conflict, outbox.NotRemoved,
+			outbox.Uploading, outbox.Sealed, outbox.Paused, outbox.Open, outbox.Removing:
 		default: // of another version's daemon
 			w.moving = append(w.moving, o)
 		}
@@ -105,17 +108,20 @@ func (w *work) summary(st *control.State) (parts []string) {
 		problems += len(g.files)
 	}
 	files, written := w.toDeliver()
-	if len(files) == 0 && written == 0 && (problems == 0 || st.Path == "" && len(control.Undelivered(st.Pending)) == 0) {
+	if len(files) == 0 && written == 0 &&
+		(problems == 0 || st.Path == "" && len(control.Undelivered(st.Pending)) == 0) {
 		if st.Path == "" || problems == 0 && len(w.private) == 0 {
 			parts = append(parts, NothingPendingText(st))
 		}
 	}
 	if problems > 0 {
-		parts = append(parts, Count(problems, "file")+pick(problems, " needs", " need")+" attention")
+		parts = append(parts,
+			Count(problems, "file")+pick(problems, " needs", " need")+" attention")
 	}
 	if n := len(files); n > 0 {
 		text := Count(n, "file") + pick(n, " waits", " wait")
-		if st.Runs() && (st.Connection == nil || st.Connection.State == control.Online) && st.Paused == nil {
+		if st.Runs() &&
+			(st.Connection == nil || st.Connection.State == control.Online) && st.Paused == nil {
 			text = Count(n, "file") + pick(n, " on its way", " on their way")
 		}
 		if problems == 0 {
@@ -186,7 +192,8 @@ func (g group) advice(st *control.State) string {
 		}
 		switch o.State {
 		case outbox.Interrupted:
-			return "write them again, or send them as they are: s3share deliver " + hint.ShellQuote(st.Dir)
+			return "write them again, or send them as they are: s3share deliver " +
+				hint.ShellQuote(st.Dir)
 		case outbox.Conflict:
 			return MergeHint
 		}
@@ -214,7 +221,8 @@ func movingRows(files []outbox.Status) (rows [][]string) {
 		if o.State == outbox.Removing || o.Size < 0 {
 			size = ""
 		}
-		rows = append(rows, []string{NameText(o), movingText(o), size, speedText(o.Speed), leftText(o.Size-movedOf(o), o.Speed)})
+		rows = append(rows, []string{NameText(o), movingText(o), size, speedText(o.Speed),
+			leftText(o.Size-movedOf(o), o.Speed)})
 	}
 	return rows
 }
@@ -248,7 +256,8 @@ func privateText(files []outbox.Status) string {
 		names = append(names, NameText(o))
 	}
 	const most = 3
-	text := pick(len(names), "a private name", "private names") + ", never sent: " + strings.Join(names[:min(len(names), most)], ", ")
+	text := pick(len(names), "a private name", "private names") + ", never sent: " +
+		strings.Join(names[:min(len(names), most)], ", ")
 	if n := len(names) - most; n > 0 {
 		text += fmt.Sprintf(" and %d more", n)
 	}

@@ -14,11 +14,14 @@ type delayed struct {
 }
 
 // waits reports whether the event of a version is not tried yet.
-func (d delayed) waits(v changes.Version) bool { return d.version == v && time.Now().Before(d.next) }
+func (d delayed) waits(v changes.Version) bool {
+	return d.version == v && time.Now().Before(d.next)
+}
 
 // delay has the event of a version wait from now on: first for shortest, then twice as long each
 // time, and for longest at most. begun is set if it is the first time.
-func (d delayed) delay(v changes.Version, shortest, longest time.Duration) (now delayed, begun bool) {
+func (d delayed) delay(v changes.Version,
+	shortest, longest time.Duration) (now delayed, begun bool) {
 	begun = d.version != v || d.pause == 0
 	if begun {
 		d = delayed{version: v, pause: shortest / 2}

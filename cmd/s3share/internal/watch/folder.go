@@ -15,9 +15,9 @@ import (
 // errNoFolder is returned if what is to be watched is no folder.
 var errNoFolder = errors.New("there is no such folder")
 
-// checkFolder returns a usage error if a folder within one of the exchange's is to be watched for the
-// first time, and S3 holds nothing in it: its name is misspelt, or is that of a file. The folders of the
-// exchange themselves may be empty.
+// checkFolder returns a usage error if a folder within one of the exchange's is to be watched for
+// the first time, and S3 holds nothing in it: its name is misspelt, or is that of a file. The
+// folders of the exchange themselves may be empty.
 func (w *watcher) checkFolder(ctx context.Context) error {
 	if len(w.Prefixes) != 1 || strings.Count(w.Prefixes[0], "/") < 2 {
 		return nil
@@ -43,6 +43,7 @@ func (w *watcher) checkFolder(ctx context.Context) error {
 	for _, prefix := range page.Prefixes {
 		known = append(known, fmt.Sprintf("%q", keyname.Path(strings.TrimSuffix(prefix, "/"))))
 	}
-	advice := hint.DidYouMean(fmt.Sprintf("%q", name), known, "make it first, or watch "+keyname.Path(path.Dir(key)))
+	advice := hint.DidYouMean(fmt.Sprintf("%q", name), known,
+		"make it first, or watch "+keyname.Path(path.Dir(key)))
 	return hint.Usage(advice, "%w: S3 holds nothing in %q", errNoFolder, name)
 }

@@ -211,11 +211,13 @@ func (w *watcher) noteUnshown(c *candidate) {
 		return
 	}
 	w.unshown[c.Key] = c.Version
-	fmt.Fprintf(w.Errs, "s3share: note: %s is told once the mount shows this version: perhaps it is open for writing here\n", hint.Printable(c.path()))
+	fmt.Fprintf(w.Errs,
+		"s3share: note: %s is told once the mount shows this version: perhaps it is open for writing here\n", hint.Printable(c.path()))
 }
 
 // check decides which events are told now: their err is nil. Those that are never told it passes.
-func (w *watcher) check(ctx context.Context, some []candidate, rechecks *int, problems *unread) error {
+func (w *watcher) check(ctx context.Context, some []candidate,
+	rechecks *int, problems *unread) error {
 	var passed []changes.Event
 	pass := func(c *candidate) {
 		c.err = errLater
@@ -337,7 +339,8 @@ func (u *unread) note(w *watcher) {
 	if u.n > 1 {
 		others = fmt.Sprintf(", and %d more", u.n-1)
 	}
-	fmt.Fprintf(w.Errs, "s3share: note: %s%s cannot be read, and is told once it can: %s\n", hint.Printable(u.first.path()), others, reason)
+	fmt.Fprintf(w.Errs, "s3share: note: %s%s cannot be read, and is told once it can: %s\n",
+		hint.Printable(u.first.path()), others, reason)
 	if advice != "" {
 		fmt.Fprintf(w.Errs, "s3share: hint: %s\n", advice)
 	}

@@ -69,7 +69,8 @@ func IsTeller(args []string) bool { return len(args) == 2 && args[1] == tellerAr
 // does. A signal does not end it: one from the terminal is for the command as well, by whose end
 // the event is judged.
 func RunTeller() int {
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGTERM,
+		syscall.SIGHUP, syscall.SIGPIPE)
 	for _, fd := range []int{cursorFD, lockFD, answerFD} {
 		unix.CloseOnExec(fd) // what a command leaves running does not hold the lock
 	}
@@ -130,7 +131,8 @@ func (h hello) print(r request) error {
 	text := fmt.Sprintf("%-7s  %s\n", r.Kind, hint.Printable(r.Path))
 	if h.JSON {
 		line, err := json.Marshal(Line{
-			Schema, r.ID, r.Kind, jsonbytes.String(r.Path), jsonbytes.String(r.Key), r.Size, r.ETag, r.Time(), r.Sender, r.Own, r.Again,
+			Schema, r.ID, r.Kind, jsonbytes.String(r.Path), jsonbytes.String(r.Key), r.Size, r.ETag,
+			r.Time(), r.Sender, r.Own, r.Again,
 		})
 		if err != nil {
 			return err
@@ -146,8 +148,10 @@ func (h hello) print(r request) error {
 func variables(r request) (all []string) {
 	flag := map[bool]string{true: "1"}
 	for _, v := range [][2]string{
-		{"EVENT", string(r.Kind)}, {"EVENT_NUMBER", strconv.FormatUint(r.ID, 10)}, {"PATH", r.Path}, {"KEY", r.Key},
-		{"SIZE", strconv.FormatInt(r.Size, 10)}, {"ETAG", r.ETag}, {"MODIFIED", r.Time().Format(time.RFC3339Nano)},
+		{"EVENT", string(r.Kind)}, {"EVENT_NUMBER", strconv.FormatUint(r.ID, 10)}, {"PATH",
+			r.Path}, {"KEY", r.Key},
+		{"SIZE", strconv.FormatInt(r.Size, 10)}, {"ETAG", r.ETag}, {"MODIFIED",
+			r.Time().Format(time.RFC3339Nano)},
 		{"SENDER", r.Sender}, {"MADE_HERE", flag[r.Own]}, {"AGAIN", flag[r.Again]},
 	} {
 		if strings.IndexByte(v[1], 0) >= 0 {

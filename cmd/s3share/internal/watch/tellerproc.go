@@ -57,7 +57,8 @@ func startTeller(h hello, cursor, lock *os.File) (teller, error) {
 		answers.Close()
 		return failed(err)
 	}
-	p := &process{cmd: cmd, in: in, answers: answers, enc: gob.NewEncoder(in), dec: gob.NewDecoder(answers)}
+	p := &process{cmd: cmd, in: in, answers: answers, enc: gob.NewEncoder(in),
+		dec: gob.NewDecoder(answers)}
 	if err := p.enc.Encode(h); err != nil {
 		return failed(errors.Join(err, p.close()))
 	}

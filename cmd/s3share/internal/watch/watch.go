@@ -117,12 +117,16 @@ func (w *watcher) watch(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case w.Once && err == nil && w.refused > 0:
-			return hint.With(fmt.Errorf("%s not taken by the command", ui.Count(w.refused, "event")), "the next look tells them again")
+			return hint.With(fmt.Errorf("%s not taken by the command",
+				ui.Count(w.refused, "event")), "the next look tells them again")
 		case w.Once && err == nil && len(w.unshown) > 0:
-			return hint.With(fmt.Errorf("%s not told: the mount does not show the objects", ui.Count(len(w.unshown), "event")), "the next look tells them")
+			return hint.With(fmt.Errorf("%s not told: the mount does not show the objects",
+				ui.Count(len(w.unshown), "event")), "the next look tells them")
 		case w.Once && errors.Is(err, errMountAway):
-			return hint.With(fmt.Errorf("%s: %w", hint.Printable(w.Mount), err), "what is new is told once it does")
-		case err != nil && (first || w.Once || !errors.As(err, &s3) && !errors.Is(err, errMountAway)):
+			return hint.With(fmt.Errorf("%s: %w", hint.Printable(w.Mount), err),
+				"what is new is told once it does")
+		case err != nil &&
+			(first || w.Once || !errors.As(err, &s3) && !errors.Is(err, errMountAway)):
 			return err
 		case w.Once:
 			return nil
@@ -162,7 +166,8 @@ var errWatched = errors.New("another s3share watch is at work there")
 func (w *watcher) open(ctx context.Context) (err error) {
 	place := filepath.Join(w.StateDir, "watch")
 	defer func() {
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errWatched) && !errors.Is(err, errNoFolder) && !errors.As(err, new(*s3backend.Error)) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errWatched) &&
+			!errors.Is(err, errNoFolder) && !errors.As(err, new(*s3backend.Error)) {
 			err = fmt.Errorf("cannot use the cursor in %s: %w", place, hint.WithoutPath(err))
 		}
 	}()
@@ -176,7 +181,8 @@ func (w *watcher) open(ctx context.Context) (err error) {
 		return err
 	}
 	if unix.Flock(int(w.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return hint.With(errWatched, "stop that one, or give this one a cursor of its own with --cursor NAME")
+		return hint.With(errWatched,
+			"stop that one, or give this one a cursor of its own with --cursor NAME")
 	}
 	if w.busy, err = w.dir.OpenFile(name+".busy", os.O_RDWR|os.O_CREATE); err != nil {
 		return err
@@ -188,13 +194,15 @@ func (w *watcher) open(ctx context.Context) (err error) {
 	w.cursor, err = changes.Open(w.dir, file, id)
 	switch {
 	case errors.Is(err, changes.ErrOther):
-		return hint.With(fmt.Errorf("%s is that of another folder", filepath.Join(place, file)), "if you remove it, the next watch begins anew with what is there then")
+		return hint.With(fmt.Errorf("%s is that of another folder", filepath.Join(place, file)),
+			"if you remove it, the next watch begins anew with what is there then")
 	case err != nil:
 		return err
 	case w.cursor.New():
 		return w.begin(ctx)
 	case w.cursor.Damaged() > 0:
-		fmt.Fprintf(w.Errs, "s3share: note: the cursor %s is damaged (%s): what it does not know any more is told again, and marked\n",
+		fmt.Fprintf(w.Errs,
+			"s3share: note: the cursor %s is damaged (%s): what it does not know any more is told again, and marked\n",
 			hint.Printable(filepath.Join(place, file)), ui.Count(w.cursor.Damaged(), "line"))
 	}
 	return nil
@@ -208,7 +216,8 @@ func (w *watcher) awaitTeller(ctx context.Context) error {
 			return err
 		}
 		if !waited {
-			fmt.Fprintf(w.Errs, "s3share: note: an event of an earlier watch is still being told, which is waited for\n")
+			fmt.Fprintf(w.Errs,
+				"s3share: note: an event of an earlier watch is still being told, which is waited for\n")
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -244,7 +253,8 @@ func (w *watcher) begin(ctx context.Context) error {
 		return err
 	}
 	if len(known) > 0 {
-		fmt.Fprintf(w.Errs, "s3share: note: %s there already; what changes from now on is told\n", objectsAre(len(known)))
+		fmt.Fprintf(w.Errs, "s3share: note: %s there already; what changes from now on is told\n",
+			objectsAre(len(known)))
 	}
 	return nil
 }
@@ -285,7 +295,8 @@ func (w *watcher) refuse(e changes.Event, path, why string) {
 	if w.Once {
 		again = "the next look runs it again"
 	}
-	fmt.Fprintf(w.Errs, "s3share: note: %s %s: %s; %s\n", e.Kind, hint.Printable(path), hint.OneLine(why), again)
+	fmt.Fprintf(w.Errs, "s3share: note: %s %s: %s; %s\n", e.Kind, hint.Printable(path),
+		hint.OneLine(why), again)
 }
 
 // forgetOld forgets what is known of objects for which no event is due any more.

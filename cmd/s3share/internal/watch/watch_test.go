@@ -51,9 +51,13 @@ const (
 func newRig(t testing.TB, dir string) *rig {
 	r := &rig{Bucket: buckettest.New(), knows: map[string]string{}}
 	r.cfg = Config{
-		Bucket: r.Bucket, Target: config.Destination{Bucket: "b"}, Prefixes: []string{"Delivery/"}, StateDir: filepath.Join(dir, "state"),
-		ID: "b", NotesDir: filepath.Join(dir, "notes"), Existing: true, Once: true, Errs: &r.notes,
-		start: func(_ hello, cursor, _ *os.File) (teller, error) { return &fakeTeller{r, changes.NewLog(cursor)}, nil },
+		Bucket: r.Bucket, Target: config.Destination{Bucket: "b"}, Prefixes: []string{"Delivery/"},
+		StateDir: filepath.Join(dir, "state"),
+		ID:       "b", NotesDir: filepath.Join(dir,
+			"notes"), Existing: true, Once: true, Errs: &r.notes,
+		start: func(_ hello, cursor, _ *os.File) (teller, error) {
+			return &fakeTeller{r, changes.NewLog(cursor)}, nil
+		},
 	}
 	return r
 }
@@ -111,9 +115,9 @@ func (r *rig) events() (all []string) {
 	return all
 }
 
-// TestEveryChangeIsToldOnceByWatches has another party change a bucket between the looks of watches,
-// whose tellers are killed at any instant. The program that was told knows in the end what the
-// bucket has, and no event is told twice that does not say so.
+// TestEveryChangeIsToldOnceByWatches has another party change a bucket between the looks of
+// watches, whose tellers are killed at any instant. The program that was told knows in the end what
+// the bucket has, and no event is told twice that does not say so.
 func TestEveryChangeIsToldOnceByWatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "watch")
@@ -123,7 +127,9 @@ func TestEveryChangeIsToldOnceByWatches(t *testing.T) {
 		defer os.RemoveAll(dir)
 		r := newRig(nil, dir)
 		r.PageSize = 3
-		r.fate = func() fate { return fate(max(0, rapid.IntRange(-4, int(killedLater)).Draw(t, "fate"))) }
+		r.fate = func() fate {
+			return fate(max(0, rapid.IntRange(-4, int(killedLater)).Draw(t, "fate")))
+		}
 		seen := map[uint64]bool{}
 		look := func() error {
 			err := Run(context.Background(), r.cfg)
@@ -139,7 +145,8 @@ func TestEveryChangeIsToldOnceByWatches(t *testing.T) {
 		content := 0
 		for range rapid.IntRange(1, 8).Draw(t, "looks") {
 			for range rapid.IntRange(0, 5).Draw(t, "changes") {
-				key := rapid.SampledFrom([]string{"Delivery/a", "Delivery/a/b", "Delivery/\xff", "Delivery/c", "Delivery/d", "Other/e"}).Draw(t, "key")
+				key := rapid.SampledFrom([]string{"Delivery/a", "Delivery/a/b", "Delivery/\xff",
+					"Delivery/c", "Delivery/d", "Other/e"}).Draw(t, "key")
 				if rapid.Bool().Draw(t, "remove") {
 					r.Discard(key)
 					continue
@@ -198,8 +205,8 @@ func TestFirstWatchBeginsNow(t *testing.T) {
 	r.want(t, "created Delivery/after")
 }
 
-// TestDamagedCursorTellsAgain: what a damaged cursor does not know any more is told again, and marked; a
-// note says so once.
+// TestDamagedCursorTellsAgain: what a damaged cursor does not know any more is told again, and
+// marked; a note says so once.
 func TestDamagedCursorTellsAgain(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	r.Store("Delivery/a", []byte("x"), nil)
@@ -211,7 +218,8 @@ func TestDamagedCursorTellsAgain(t *testing.T) {
 	}
 	text, err := os.ReadFile(files[0])
 	if err == nil {
-		err = os.WriteFile(files[0], bytes.ReplaceAll(text, []byte("Delivery/b"), []byte("Delivery/c")), 0o600)
+		err = os.WriteFile(files[0],
+			bytes.ReplaceAll(text, []byte("Delivery/b"), []byte("Delivery/c")), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -232,10 +240,12 @@ func TestDamagedCursorTellsAgain(t *testing.T) {
 // TestPathsAreThoseOfAMount names objects as a mount shows them.
 func TestPathsAreThoseOfAMount(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	for _, key := range []string{"Delivery/a", "Delivery/a-b", "Delivery/a/b", "Delivery/x\xff", "Delivery//y"} {
+	for _, key := range []string{"Delivery/a", "Delivery/a-b",
+		"Delivery/a/b", "Delivery/x\xff", "Delivery//y"} {
 		r.Store(key, []byte("x"), nil)
 	}
-	r.want(t, "created Delivery/␛/y", "created Delivery/a␛", "created Delivery/a-b", "created Delivery/a/b", "created Delivery/x␛FF")
+	r.want(t, "created Delivery/␛/y", "created Delivery/a␛", "created Delivery/a-b",
+		"created Delivery/a/b", "created Delivery/x␛FF")
 }
 
 // TestUnreadableIsHeld tells what cannot be read once it can.
@@ -245,7 +255,8 @@ func TestUnreadableIsHeld(t *testing.T) {
 	r.Store("Delivery/open", []byte("x"), nil)
 	r.cfg.Bucket = buckettest.Deny(r.Bucket, buckettest.Head, "Delivery/closed")
 	r.want(t, "created Delivery/open")
-	if got := r.notes.String(); !strings.Contains(got, "Delivery/closed cannot be read, and is told once it can: access denied (s3:GetObject on Delivery/)") {
+	if got := r.notes.String(); !strings.Contains(got,
+		"Delivery/closed cannot be read, and is told once it can: access denied (s3:GetObject on Delivery/)") {
 		t.Errorf("it notes %q", got)
 	}
 	r.cfg.Bucket = r.Bucket
@@ -290,7 +301,8 @@ func TestRefusedIsRunAgain(t *testing.T) {
 	if err == nil || err.Error() != "1 event not taken by the command" {
 		t.Errorf("Run = %v", err)
 	}
-	if got := r.notes.String(); got != "s3share: note: created Delivery/a: the command ended with exit status 1; the next look runs it again\n" {
+	if got :=
+		r.notes.String(); got != "s3share: note: created Delivery/a: the command ended with exit status 1; the next look runs it again\n" {
 		t.Errorf("it notes %q", got)
 	}
 	r.fate, r.told = nil, nil
@@ -319,7 +331,8 @@ func TestUnshownHoldsBackNothing(t *testing.T) {
 	if err == nil || err.Error() != "3 events not told: the mount does not show the objects" {
 		t.Errorf("Run = %v", err)
 	}
-	if got, want := r.events(), []string{"created /mnt/Delivery/c", "created /mnt/Delivery/e"}; !slices.Equal(got, want) {
+	if got, want := r.events(), []string{"created /mnt/Delivery/c",
+		"created /mnt/Delivery/e"}; !slices.Equal(got, want) {
 		t.Errorf("it tells %q, want %q", got, want)
 	}
 	for _, d := range deadlines {
@@ -334,7 +347,8 @@ func TestUnshownHoldsBackNothing(t *testing.T) {
 	if err := Run(t.Context(), r.cfg); err != nil {
 		t.Error(err)
 	}
-	if got, want := r.events(), []string{"created /mnt/Delivery/a", "created /mnt/Delivery/b", "created /mnt/Delivery/d"}; !slices.Equal(got, want) {
+	if got, want := r.events(), []string{"created /mnt/Delivery/a", "created /mnt/Delivery/b",
+		"created /mnt/Delivery/d"}; !slices.Equal(got, want) {
 		t.Errorf("then it tells %q, want %q", got, want)
 	}
 }
@@ -350,7 +364,8 @@ func TestRequests(t *testing.T) {
 	if err := Run(t.Context(), r.cfg); err != nil || len(r.told) != 2500 {
 		t.Fatalf("Run tells %d, %v", len(r.told), err)
 	}
-	if lists, heads := r.Count(buckettest.List), r.Count(buckettest.Head); lists != 3 || heads != 2500 {
+	if lists, heads := r.Count(buckettest.List), r.Count(buckettest.Head); lists != 3 ||
+		heads != 2500 {
 		t.Errorf("%d listings and %d HeadObjects, want 3 and 2500", lists, heads)
 	}
 	r.ForgetLog()
@@ -379,7 +394,8 @@ func TestOneWatchAtATime(t *testing.T) {
 // TestVariablesAreNoSettings has a command that is run for an event call s3share, which reads
 // settings from such variables.
 func TestVariablesAreNoSettings(t *testing.T) {
-	for _, v := range variables(request{Event: changes.Event{Kind: changes.Created, Key: "k", Sender: "s", Own: true, Again: true}, Path: "p"}) {
+	for _, v := range variables(request{Event: changes.Event{Kind: changes.Created,
+		Key: "k", Sender: "s", Own: true, Again: true}, Path: "p"}) {
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
 		if slices.Contains(config.SettingVariables(), name) {
@@ -398,7 +414,8 @@ func TestLineIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := Line{Schema, 1, changes.Created, "p", "k", 1, "e", time.Unix(1, 0).UTC(), "s", true, true}
+	line := Line{Schema, 1, changes.Created, "p", "k", 1, "e",
+		time.Unix(1, 0).UTC(), "s", true, true}
 	for i, v := 0, reflect.ValueOf(line); i < v.NumField(); i++ {
 		if v.Field(i).IsZero() {
 			t.Errorf("the test sets no %s", v.Type().Field(i).Name)
@@ -416,7 +433,8 @@ func TestLineIsDocumented(t *testing.T) {
 	for name, value := range fields {
 		kind := map[bool]string{true: "time"}[name == "modified"]
 		if kind == "" {
-			kind = map[string]string{"float64": "number", "bool": "boolean", "string": "string"}[reflect.TypeOf(value).String()]
+			kind = map[string]string{"float64": "number", "bool": "boolean",
+				"string": "string"}[reflect.TypeOf(value).String()]
 		}
 		printed = append(printed, name+" "+kind)
 	}
@@ -424,10 +442,12 @@ func TestLineIsDocumented(t *testing.T) {
 		name, _, _ := strings.Cut(v, "=")
 		printed = append(printed, name)
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (number|string|boolean|time) \\|").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (number|string|boolean|time) \\|").
+		FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, m[1]+" "+m[2])
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(S3SHARE_[A-Z_]+)` \\|").FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(S3SHARE_[A-Z_]+)` \\|").
+		FindAllStringSubmatch(string(page), -1) {
 		documented = append(documented, m[1])
 	}
 	slices.Sort(printed)
@@ -435,7 +455,8 @@ func TestLineIsDocumented(t *testing.T) {
 	if !slices.Equal(printed, documented) {
 		t.Errorf("docs/watch.md documents\n%q, and there is\n%q", documented, printed)
 	}
-	if want := fmt.Sprintf("The schema is version %d.", Schema); !bytes.Contains(page, []byte(want)) {
+	if want := fmt.Sprintf("The schema is version %d.",
+		Schema); !bytes.Contains(page, []byte(want)) {
 		t.Errorf("docs/watch.md does not say %q", want)
 	}
 }
@@ -456,7 +477,8 @@ func TestFolderThatIsNotThere(t *testing.T) {
 		} {
 			r.cfg.Prefixes = []string{folder + "/"}
 			err := Run(t.Context(), r.cfg)
-			if want == "" && err != nil || want != "" && (!errors.Is(err, errNoFolder) || !strings.Contains(err.Error(), want)) {
+			if want == "" && err != nil || want != "" &&
+				(!errors.Is(err, errNoFolder) || !strings.Contains(err.Error(), want)) {
 				t.Errorf("%s: %v, want %q", folder, err, want)
 			}
 			if code, _ := hint.ExitCode(err); err != nil && code != hint.ExitUsage {

@@ -68,7 +68,8 @@ func (c Call) Op() string {
 
 func (c Call) bucketOp() string {
 	if s := c.Setting(); s != "" {
-		return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[c.Method] + subresources[s].op
+		return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put",
+			http.MethodDelete: "Delete"}[c.Method] + subresources[s].op
 	}
 	switch c.Method {
 	case http.MethodPut:
@@ -92,17 +93,20 @@ func (c Call) bucketOp() string {
 func (c Call) objectOp() string {
 	copies := c.Header("X-Amz-Copy-Source") != ""
 	for _, sub := range []struct{ query, op string }{
-		{"acl", "ObjectAcl"}, {"tagging", "ObjectTagging"}, {"retention", "ObjectRetention"}, {"legal-hold", "ObjectLegalHold"},
+		{"acl", "ObjectAcl"}, {"tagging", "ObjectTagging"}, {"retention",
+			"ObjectRetention"}, {"legal-hold", "ObjectLegalHold"},
 	} {
 		if c.Query.Has(sub.query) {
-			return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[c.Method] + sub.op
+			return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put",
+				http.MethodDelete: "Delete"}[c.Method] + sub.op
 		}
 	}
 	if c.Query.Has("annotation") {
 		if c.Method == http.MethodGet && !c.Query.Has("annotationName") {
 			return "ListObjectAnnotations"
 		}
-		return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete"}[c.Method] + "ObjectAnnotation"
+		return map[string]string{http.MethodGet: "Get", http.MethodPut: "Put",
+			http.MethodDelete: "Delete"}[c.Method] + "ObjectAnnotation"
 	}
 	switch c.Method {
 	case http.MethodPut:
@@ -146,7 +150,8 @@ const AnnotationDirective = "X-Amz-Object-Annotation-Directive"
 
 // aclHeaders are those by which a request carries an ACL.
 var aclHeaders = []string{
-	"x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write", "x-amz-grant-write-acp",
+	"x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp",
+	"x-amz-grant-write", "x-amz-grant-write-acp",
 }
 
 // CarriesACL reports whether the request carries an ACL.
@@ -162,7 +167,8 @@ func (c Call) CarriesACL() bool {
 // HasChecksum reports whether the request says what its payload has to be.
 func (c Call) HasChecksum() bool {
 	for _, h := range []string{
-		"Content-Md5", "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme", "x-amz-checksum-sha1",
+		"Content-Md5", "x-amz-checksum-crc32", "x-amz-checksum-crc32c",
+		"x-amz-checksum-crc64nvme", "x-amz-checksum-sha1",
 		"x-amz-checksum-sha256", "x-amz-trailer",
 	} {
 		if c.Header(h) != "" {

@@ -111,7 +111,8 @@ func (s Set) putting(c Call, f Facts, op string) []Need {
 	if begins && c.Header("x-amz-tagging") != "" {
 		all = append(all, s.need(c, f, "s3:PutObjectTagging", at))
 	}
-	if c.Header("x-amz-object-lock-mode") != "" || c.Header("x-amz-object-lock-retain-until-date") != "" {
+	if c.Header("x-amz-object-lock-mode") != "" ||
+		c.Header("x-amz-object-lock-retain-until-date") != "" {
 		all = append(all, s.need(c, f, "s3:PutObjectRetention", at))
 	}
 	if c.Header("x-amz-object-lock-legal-hold") != "" {
@@ -131,10 +132,13 @@ func (s Set) copying(c Call, f Facts, op string) []Need {
 	}
 	all := []Need{s.need(c, f, "s3:GetObject"+version, c.From)}
 	if tags, _ := f.Tags(c.From); len(tags) > 0 && op == "CopyObject" && s[CopyNeedsTagging] {
-		all = append(all, s.need(c, f, "s3:GetObject"+version+"Tagging", c.From), s.need(c, f, "s3:PutObjectTagging", Place{c.Bucket, c.Key}))
+		all = append(all, s.need(c, f, "s3:GetObject"+version+"Tagging", c.From),
+			s.need(c, f, "s3:PutObjectTagging", Place{c.Bucket, c.Key}))
 	}
-	if op == "CopyObject" && s[CopyNeedsAnnotation] && c.Header(AnnotationDirective) != "EXCLUDE" && f.Annotated(c.From) {
-		all = append(all, s.need(c, f, "s3:GetObject"+version+"Annotation", c.From), s.need(c, f, "s3:PutObjectAnnotation", Place{c.Bucket, c.Key}))
+	if op == "CopyObject" && s[CopyNeedsAnnotation] &&
+		c.Header(AnnotationDirective) != "EXCLUDE" && f.Annotated(c.From) {
+		all = append(all, s.need(c, f, "s3:GetObject"+version+"Annotation", c.From),
+			s.need(c, f, "s3:PutObjectAnnotation", Place{c.Bucket, c.Key}))
 	}
 	return all
 }
@@ -142,7 +146,8 @@ func (s Set) copying(c Call, f Facts, op string) []Need {
 // tagActions are those for which a request has the tags of the object.
 // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 var tagActions = map[string]bool{
-	"s3:GetObject": true, "s3:GetObjectVersion": true, "s3:GetObjectAcl": true, "s3:PutObjectAcl": true, "s3:GetObjectAttributes": true,
+	"s3:GetObject": true, "s3:GetObjectVersion": true, "s3:GetObjectAcl": true,
+	"s3:PutObjectAcl": true, "s3:GetObjectAttributes": true,
 	"s3:GetObjectTagging": true, "s3:PutObjectTagging": true, "s3:DeleteObjectTagging": true,
 }
 
@@ -202,8 +207,10 @@ func (s Set) need(c Call, f Facts, action string, p Place) Need {
 // uploadContext adds what a request that makes an object says of it.
 func (s Set) uploadContext(c Call, action string, set func(key, value string)) {
 	for _, h := range append([]string{
-		"x-amz-copy-source", "x-amz-metadata-directive", "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id",
-		"x-amz-server-side-encryption-customer-algorithm", "x-amz-storage-class", "x-amz-website-redirect-location",
+		"x-amz-copy-source", "x-amz-metadata-directive", "x-amz-server-side-encryption",
+		"x-amz-server-side-encryption-aws-kms-key-id",
+		"x-amz-server-side-encryption-customer-algorithm", "x-amz-storage-class",
+		"x-amz-website-redirect-location",
 	}, aclHeaders...) {
 		set("s3:"+h, c.Header(h))
 	}

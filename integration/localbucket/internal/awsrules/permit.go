@@ -20,7 +20,8 @@ type Policies struct {
 // Allow of the bucket's policy; any other needs one, or the ACL, and, where both halves
 // are asked for, one of its own IAM.
 func (s Set) Permits(c Call, n Need, p Policies, granted bool) bool {
-	r := iam.Request{Principal: c.Principal, Account: c.Account, Action: n.Action, Context: n.Context}
+	r := iam.Request{Principal: c.Principal, Account: c.Account,
+		Action: n.Action, Context: n.Context}
 	r.Resource = "arn:" + p.Partition + ":s3:::" + n.Place.Bucket
 	if n.Place.Key != "" {
 		r.Resource += "/" + n.Place.Key

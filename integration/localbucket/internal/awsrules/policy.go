@@ -48,13 +48,15 @@ var conditionKeys = map[string][]string{
 }
 
 var (
-	aclActions  = []string{"s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectVersionAcl", "s3:PutBucketAcl", "s3:CreateBucket"}
+	aclActions = []string{"s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectVersionAcl",
+		"s3:PutBucketAcl", "s3:CreateBucket"}
 	listActions = []string{"s3:ListBucket", "s3:ListBucketVersions"}
 )
 
 // CheckPolicy finds what S3 would refuse a bucket's policy for, as MalformedPolicy.
 // known tells the accounts that there are.
-func (s Set) CheckPolicy(d iam.Document, bucket, partition string, known func(account string) bool) error {
+func (s Set) CheckPolicy(d iam.Document, bucket, partition string,
+	known func(account string) bool) error {
 	for _, st := range d.Statement {
 		if st.Principal == nil && st.NotPrincipal == nil {
 			return fmt.Errorf("missing required field Principal")
@@ -81,7 +83,8 @@ func (s Set) checkPrincipal(name, partition string, known func(string) bool) err
 		return nil
 	}
 	f := strings.SplitN(name, ":", 6)
-	if len(f) == 6 && f[0] == "arn" && (f[1] == partition || !s[Partitions]) && (f[2] == "iam" || f[2] == "sts") && known(f[4]) {
+	if len(f) == 6 && f[0] == "arn" && (f[1] == partition || !s[Partitions]) &&
+		(f[2] == "iam" || f[2] == "sts") && known(f[4]) {
 		return nil
 	}
 	return fmt.Errorf("invalid principal in policy: %s", name)
@@ -117,7 +120,8 @@ func (s Set) checkResources(st iam.Statement, bucket, partition string) error {
 // isObjectAction tells actions on objects from those on the bucket.
 func isObjectAction(a string) bool {
 	a = strings.ToLower(a)
-	return strings.Contains(a, "object") && !strings.Contains(a, "bucketobjectlock") || strings.Contains(a, "multipartuploadparts") || a == "s3:abortmultipartupload"
+	return strings.Contains(a, "object") && !strings.Contains(a, "bucketobjectlock") ||
+		strings.Contains(a, "multipartuploadparts") || a == "s3:abortmultipartupload"
 }
 
 func checkConditions(st iam.Statement) error {
@@ -136,8 +140,10 @@ func checkConditions(st iam.Statement) error {
 			}
 			for _, a := range st.Action {
 				fits := func(b string) bool { return strings.EqualFold(a, b) }
-				if actions != nil && !strings.ContainsAny(a, "*?") && !slices.ContainsFunc(actions, fits) {
-					return fmt.Errorf("conditions do not apply to combination of actions and resources in statement")
+				if actions != nil && !strings.ContainsAny(a, "*?") &&
+					!slices.ContainsFunc(actions, fits) {
+					return fmt.Errorf(
+						"conditions do not apply to combination of actions and resources in statement")
 				}
 			}
 		}

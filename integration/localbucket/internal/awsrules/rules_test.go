@@ -72,7 +72,8 @@ func call(request string, headers ...string) Call {
 		h.Set(name, value)
 	}
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-	c := Call{Method: method, Query: u.Query(), Header: h.Get, Bucket: bucket, Key: key, Account: "2", Principal: "arn:aws:iam::2:root"}
+	c := Call{Method: method, Query: u.Query(), Header: h.Get, Bucket: bucket, Key: key,
+		Account: "2", Principal: "arn:aws:iam::2:root"}
 	if source := h.Get("X-Amz-Copy-Source"); source != "" {
 		c.From, _ = CopySource(source)
 	}
@@ -142,7 +143,8 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s needs %q, want %q", tt.name, got, tt.needs)
 		}
 		if tt.rule != "" && actions(All().Without(tt.rule)) != tt.without {
-			t.Errorf("%s, without %s, needs %q, want %q", tt.name, tt.rule, actions(All().Without(tt.rule)), tt.without)
+			t.Errorf("%s, without %s, needs %q, want %q", tt.name,
+				tt.rule, actions(All().Without(tt.rule)), tt.without)
 		}
 	}
 }
@@ -173,10 +175,12 @@ func TestContext(t *testing.T) {
 			t.Errorf("%s of %s is %q, want %q", tt.key, tt.name, got, tt.want)
 		}
 	}
-	if got := All().Listing(call("GET /b/missing"), facts).Context["s3:prefix"]; !slices.Equal(got, []string{"missing"}) {
+	if got := All().Listing(call("GET /b/missing"),
+		facts).Context["s3:prefix"]; !slices.Equal(got, []string{"missing"}) {
 		t.Errorf("a missing key is asked for with the prefix %q", got)
 	}
-	if got := All().Without(MissingKeyPrefix).Listing(call("GET /b/missing"), facts).Context["s3:prefix"]; got != nil {
+	if got := All().Without(MissingKeyPrefix).Listing(call("GET /b/missing"),
+		facts).Context["s3:prefix"]; got != nil {
 		t.Errorf("without the rule a missing key is asked for with the prefix %q", got)
 	}
 }
@@ -240,7 +244,8 @@ func TestPageListsEveryRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	for r, doc := range Docs {
-		if row := "| `" + string(r) + "` | " + doc.Means + " | " + doc.Source + " |\n"; !strings.Contains(string(page), row) {
+		if row := "| `" + string(r) + "` | " + doc.Means + " | " +
+			doc.Source + " |\n"; !strings.Contains(string(page), row) {
 			t.Errorf("docs/access.md lacks the row\n%s", row)
 		}
 	}

@@ -15,10 +15,11 @@ import (
 // and asks for no checksums but where S3 requires them, for RGW refuses some.
 func (l Line) S3(a Account) *s3.Client {
 	return s3.New(s3.Options{
-		BaseEndpoint:               aws.String(l.Endpoint),
-		Region:                     l.Region,
-		UsePathStyle:               true,
-		Credentials:                credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, ""),
+		BaseEndpoint: aws.String(l.Endpoint),
+		Region:       l.Region,
+		UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(a.AccessKeyID,
+			a.SecretAccessKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	})

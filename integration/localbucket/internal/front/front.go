@@ -72,8 +72,9 @@ func Start(cfg Config) (*Front, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	f := &Front{
-		Proxy:    "http://" + l.Addr().String(),
-		listener: &tunnels{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{}), config: &tls.Config{GetCertificate: sign, MinVersion: tls.VersionTLS12}},
+		Proxy: "http://" + l.Addr().String(),
+		listener: &tunnels{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{}),
+			config: &tls.Config{GetCertificate: sign, MinVersion: tls.VersionTLS12}},
 	}
 	s3 := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -85,13 +86,14 @@ func Start(cfg Config) (*Front, error) {
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // of clients that were killed
 	}
-	f.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.Host, "sts.") {
-			cfg.callerIdentity(w, r)
-			return
-		}
-		s3.ServeHTTP(w, r)
-	})}
+	f.server = &http.Server{ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.Host, "sts.") {
+				cfg.callerIdentity(w, r)
+				return
+			}
+			s3.ServeHTTP(w, r)
+		})}
 	f.done.Go(f.listener.accept)
 	f.done.Go(func() { _ = f.server.Serve(f.listener) }) // until it is closed
 	return f, nil
@@ -119,10 +121,12 @@ func (cfg Config) callerIdentity(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/xml")
 	if account == "" {
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>`)
+		_, _ = io.WriteString(w,
+			`<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>`)
 		return
 	}
-	_, _ = fmt.Fprintf(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:%s:iam::%s:root</Arn><UserId>%[2]s</UserId><Account>%[2]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, cfg.Partition, account)
+	_, _ = fmt.Fprintf(w,
+		`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:%s:iam::%s:root</Arn><UserId>%[2]s</UserId><Account>%[2]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, cfg.Partition, account)
 }
 
 // tunnels is a proxy that is at the end of each tunnel itself.
@@ -179,14 +183,17 @@ func (l *tunnels) Close() error {
 
 // newAuthority returns a certificate, and what signs others by it for the names that
 // clients ask for.
-func newAuthority() (authority []byte, sign func(*tls.ClientHelloInfo) (*tls.Certificate, error), err error) {
+func newAuthority() (authority []byte,
+	sign func(*tls.ClientHelloInfo) (*tls.Certificate, error), err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localbucket"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 30), KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localbucket"},
+		IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0,
+			30), KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	if err != nil {
@@ -202,7 +209,8 @@ func newAuthority() (authority []byte, sign func(*tls.ClientHelloInfo) (*tls.Cer
 		}
 		leaf := &x509.Certificate{
 			SerialNumber: big.NewInt(int64(len(leaves) + 2)), DNSNames: []string{hello.ServerName},
-			NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+			NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		}
 		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
 		if err != nil {

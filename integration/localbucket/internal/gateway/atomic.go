@@ -30,21 +30,23 @@ func (a *atomic) lock(bucket, key *string) (unlock func()) {
 	return m.(*sync.Mutex).Unlock
 }
 
-// noneMatch is an If-None-Match as the backend is to check it, nil if it holds. To the backend a delete
-// marker is an object, which to S3 it is not.
-// Source: Amazon S3 User Guide, "How to prevent object overwrites with conditional writes".
+// noneMatch is an If-None-Match as the backend is to check it, nil if it holds. To the backend a
+// delete marker is an object, which to S3 it is not. Source: Amazon S3 User Guide, "How to prevent
+// object overwrites with conditional writes".
 func (a *atomic) noneMatch(ctx context.Context, bucket, key, cond *string) *string {
 	if cond == nil || !a.versions {
 		return cond
 	}
-	if _, err := a.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: key}); err != nil {
+	if _, err := a.Backend.HeadObject(ctx,
+		&s3.HeadObjectInput{Bucket: bucket, Key: key}); err != nil {
 		return nil
 	}
 	return cond
 }
 
 // PutObject implements backend.Backend.
-func (a *atomic) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+func (a *atomic) PutObject(ctx context.Context,
+	in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	if in.ContentLength == nil || *in.ContentLength > mostHeld {
 		return a.Backend.PutObject(ctx, in)
 	}
@@ -61,14 +63,16 @@ func (a *atomic) PutObject(ctx context.Context, in s3response.PutObjectInput) (s
 }
 
 // CompleteMultipartUpload implements backend.Backend.
-func (a *atomic) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
+func (a *atomic) CompleteMultipartUpload(ctx context.Context,
+	in *s3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
 	defer a.lock(in.Bucket, in.Key)()
 	in.IfNoneMatch = a.noneMatch(ctx, in.Bucket, in.Key, in.IfNoneMatch)
 	return a.Backend.CompleteMultipartUpload(ctx, in)
 }
 
 // DeleteObject implements backend.Backend.
-func (a *atomic) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+func (a *atomic) DeleteObject(ctx context.Context,
+	in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
 	defer a.lock(in.Bucket, in.Key)()
 	return a.Backend.DeleteObject(ctx, in)
 }

@@ -57,7 +57,9 @@ func (a *aws) rulesOf(bucketName string) awsrules.Set {
 }
 
 // ruled reports whether a rule holds in a bucket.
-func (l *layer) ruled(bucketName string, r awsrules.Rule) bool { return l.aws.rulesOf(bucketName)[r] }
+func (l *layer) ruled(bucketName string, r awsrules.Rule) bool {
+	return l.aws.rulesOf(bucketName)[r]
+}
 
 // verdictOf is what came of judging the request of ctx, nil where no rule holds.
 func verdictOf(ctx context.Context) *verdict {
@@ -137,7 +139,8 @@ func (l *layer) authenticate(ctx fiber.Ctx, c awsrules.Call) (auth.Account, erro
 	streams := op == "PutObject" || op == "UploadPart"
 	for _, verify := range []fiber.Handler{
 		middlewares.VerifyPresignedV4Signature(l.aws.root, l.accounts, l.aws.region, streams),
-		middlewares.VerifyV4Signature(l.aws.root, l.accounts, l.aws.region, streams, false, op == "ListBuckets" || op == "CreateBucket"),
+		middlewares.VerifyV4Signature(l.aws.root, l.accounts, l.aws.region, streams,
+			false, op == "ListBuckets" || op == "CreateBucket"),
 	} {
 		if err := verify(ctx); err != nil {
 			return auth.Account{}, err
@@ -156,9 +159,11 @@ func (l *layer) refusal(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set) erro
 	switch op := c.Op(); {
 	case op == "ListBuckets" || op == "CreateBucket" || owner == "":
 		return nil // the gateway says what is wrong with it
-	case c.Header("X-Amz-Expected-Bucket-Owner") != "" && c.Header("X-Amz-Expected-Bucket-Owner") != owner:
+	case c.Header("X-Amz-Expected-Bucket-Owner") != "" &&
+		c.Header("X-Amz-Expected-Bucket-Owner") != owner:
 		return accessDenied()
-	case rules[awsrules.RequesterPays] && l.store.requesterPays(c.Bucket) && c.Account != owner && c.Header("X-Amz-Request-Payer") != "requester":
+	case rules[awsrules.RequesterPays] && l.store.requesterPays(c.Bucket) && c.Account != owner &&
+		c.Header("X-Amz-Request-Payer") != "requester":
 		return accessDenied()
 	}
 	p, err := l.policies(c, rules)
@@ -170,15 +175,18 @@ func (l *layer) refusal(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set) erro
 			return accessDenied()
 		}
 	}
-	if op := c.Op(); rules[awsrules.LockNeedsChecksum] && (op == "PutObject" || op == "UploadPart") && l.store.locked(c.Bucket) && !c.HasChecksum() {
-		return apiError(http.StatusBadRequest, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
+	if op := c.Op(); rules[awsrules.LockNeedsChecksum] &&
+		(op == "PutObject" || op == "UploadPart") && l.store.locked(c.Bucket) && !c.HasChecksum() {
+		return apiError(http.StatusBadRequest, "InvalidRequest",
+			"Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
 	}
 	return nil
 }
 
 // policies are those that a call is judged by.
 func (l *layer) policies(c awsrules.Call, rules awsrules.Set) (awsrules.Policies, error) {
-	p := awsrules.Policies{Owner: l.store.bucketOwner(c.Bucket), Partition: l.aws.partitionOf(rules)}
+	p := awsrules.Policies{Owner: l.store.bucketOwner(c.Bucket),
+		Partition: l.aws.partitionOf(rules)}
 	if text := l.store.setting(c.Bucket, "policy"); text != nil {
 		d, err := iam.Parse(text)
 		if err != nil {
@@ -205,7 +213,8 @@ func (l *layer) policies(c awsrules.Call, rules awsrules.Set) (awsrules.Policies
 func (l *layer) grants(c awsrules.Call, n awsrules.Need) bool {
 	switch n.Action {
 	case "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts":
-		return c.Account != "" && l.store.initiator(c.Bucket, c.Key, c.Query.Get("uploadId")) == c.Account
+		return c.Account != "" &&
+			l.store.initiator(c.Bucket, c.Key, c.Query.Get("uploadId")) == c.Account
 	}
 	need, can := aclPermissions[auth.Action(n.Action)]
 	// A new object has no ACL yet.
@@ -233,7 +242,9 @@ func (l *layer) passes(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set) ([]by
 		}
 		for _, key := range keys {
 			if !rules.Permits(c, rules.Deletion(c, l.store, key), p, false) {
-				policy += fmt.Sprintf(`,{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObject","Resource":%q}`, arn+"/"+key)
+				policy += fmt.Sprintf(
+					`,{"Effect":"Deny","Principal":"*","Action":"s3:DeleteObject","Resource":%q}`,
+					arn+"/"+key)
 			}
 		}
 	}

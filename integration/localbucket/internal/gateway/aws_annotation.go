@@ -85,7 +85,8 @@ func (s *store) Annotated(p awsrules.Place) bool {
 // copyAnnotations returns the entry by which a copy has the annotations of its source.
 func (l *layer) copyAnnotations(ctx context.Context, bucketName, key string) string {
 	v := verdictOf(ctx)
-	if v == nil || !v.rules[awsrules.Annotations] || header(ctx, awsrules.AnnotationDirective) == "EXCLUDE" {
+	if v == nil || !v.rules[awsrules.Annotations] ||
+		header(ctx, awsrules.AnnotationDirective) == "EXCLUDE" {
 		return ""
 	}
 	m, err := l.store.metadata(bucketName, key)
@@ -121,7 +122,8 @@ func (l *layer) serveAnnotations(ctx fiber.Ctx, c awsrules.Call, v *verdict) (bo
 			return true, err
 		}
 		if strings.Trim(value(now.ETag), `"`) != want {
-			return true, apiError(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+			return true, apiError(http.StatusPreconditionFailed, "PreconditionFailed",
+				"At least one of the pre-conditions you specified did not hold")
 		}
 	}
 	m, err := l.store.metadata(c.Bucket, c.Key)
@@ -140,7 +142,8 @@ func (l *layer) serveAnnotations(ctx fiber.Ctx, c awsrules.Call, v *verdict) (bo
 	return true, l.store.annotations.list(ctx, c, id)
 }
 
-func (l *layer) putAnnotation(ctx fiber.Ctx, c awsrules.Call, name string, m map[string]string) error {
+func (l *layer) putAnnotation(ctx fiber.Ctx, c awsrules.Call,
+	name string, m map[string]string) error {
 	text := slices.Clone(ctx.BodyRaw())
 	letters := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_.-", r)
@@ -148,15 +151,21 @@ func (l *layer) putAnnotation(ctx fiber.Ctx, c awsrules.Call, name string, m map
 	low := strings.ToLower(name)
 	switch {
 	case len(name) > maxAnnotationName:
-		return apiError(http.StatusBadRequest, "AnnotationNameTooLong", "The annotation name exceeds 512 bytes.")
-	case name == "", strings.ContainsFunc(name, letters), strings.HasPrefix(low, "aws"), strings.HasPrefix(low, "s3"):
-		return apiError(http.StatusBadRequest, "InvalidAnnotationName", "The annotation name you provided is invalid.")
+		return apiError(http.StatusBadRequest, "AnnotationNameTooLong",
+			"The annotation name exceeds 512 bytes.")
+	case name == "", strings.ContainsFunc(name, letters), strings.HasPrefix(low, "aws"),
+		strings.HasPrefix(low, "s3"):
+		return apiError(http.StatusBadRequest, "InvalidAnnotationName",
+			"The annotation name you provided is invalid.")
 	case m[metaCustomer] != "":
-		return apiError(http.StatusBadRequest, "InvalidRequest", "Objects encrypted with SSE-C cannot have annotations.")
+		return apiError(http.StatusBadRequest, "InvalidRequest",
+			"Objects encrypted with SSE-C cannot have annotations.")
 	case len(text) == 0 || len(text) > maxAnnotationBytes:
-		return apiError(http.StatusBadRequest, "InvalidRequest", "An annotation has 1 byte to 1 MiB.")
+		return apiError(http.StatusBadRequest, "InvalidRequest",
+			"An annotation has 1 byte to 1 MiB.")
 	case !utf8.Valid(text):
-		return apiError(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "The annotation payload is not valid UTF-8 encoded text.")
+		return apiError(http.StatusUnsupportedMediaType, "UnsupportedMediaType",
+			"The annotation payload is not valid UTF-8 encoded text.")
 	}
 	a := &l.store.annotations
 	a.mu.Lock()
@@ -170,7 +179,8 @@ func (l *layer) putAnnotation(ctx fiber.Ctx, c awsrules.Call, name string, m map
 	}
 	set := a.sets[id]
 	if _, has := set[name]; !has && len(set) >= maxAnnotations {
-		return apiError(http.StatusBadRequest, "AnnotationLimitExceeded", "The request would exceed the maximum number of annotations allowed per object.")
+		return apiError(http.StatusBadRequest, "AnnotationLimitExceeded",
+			"The request would exceed the maximum number of annotations allowed per object.")
 	}
 	set[name] = annotation{text, time.Now().UTC()}
 	ctx.Set("ETag", set[name].etag())
@@ -180,7 +190,8 @@ func (l *layer) putAnnotation(ctx fiber.Ctx, c awsrules.Call, name string, m map
 }
 
 func noSuchAnnotation() error {
-	return apiError(http.StatusNotFound, "NoSuchAnnotation", "The specified annotation does not exist on this object.")
+	return apiError(http.StatusNotFound, "NoSuchAnnotation",
+		"The specified annotation does not exist on this object.")
 }
 
 func (a *annotations) get(ctx fiber.Ctx, id, name string) error {
@@ -227,7 +238,8 @@ func (a *annotations) list(ctx fiber.Ctx, c awsrules.Call, id string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(a.sets[id])) {
-		if !strings.HasPrefix(name, c.Query.Get("annotation-prefix")) || name <= c.Query.Get("continuation-token") {
+		if !strings.HasPrefix(name, c.Query.Get("annotation-prefix")) ||
+			name <= c.Query.Get("continuation-token") {
 			continue
 		}
 		if len(page.Annotations) == page.MaxAnnotationResults {
@@ -235,7 +247,8 @@ func (a *annotations) list(ctx fiber.Ctx, c awsrules.Call, id string) error {
 			break
 		}
 		one := a.sets[id][name]
-		page.Annotations = append(page.Annotations, entry{name, one.etag(), one.at.Format(time.RFC3339), len(one.text)})
+		page.Annotations = append(page.Annotations,
+			entry{name, one.etag(), one.at.Format(time.RFC3339), len(one.text)})
 	}
 	page.AnnotationCount = len(page.Annotations)
 	text, err := xml.Marshal(page)

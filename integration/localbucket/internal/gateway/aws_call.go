@@ -60,7 +60,9 @@ func (l *layer) call(ctx fiber.Ctx) awsrules.Call {
 	r := ctx.RequestCtx()
 	query, _ := url.ParseQuery(string(r.QueryArgs().QueryString()))
 	c := awsrules.Call{
-		Method: ctx.Method(), Query: query, Header: func(name string) string { return ctx.Get(name) },
+		Method: ctx.Method(), Query: query, Header: func(name string) string {
+			return ctx.Get(name)
+		},
 		Address: ctx.IP(), Secure: ctx.Secure() || ctx.Get(front.SecureHeader) != "",
 	}
 	c.Bucket, c.Key = target(r)

@@ -31,7 +31,8 @@ func (l *layer) stored(ctx context.Context, m map[string]string) map[string]stri
 	if verdictOf(ctx) == nil {
 		return m
 	}
-	if class := header(ctx, "X-Amz-Storage-Class"); class != "" && class != string(types.StorageClassStandard) {
+	if class := header(ctx, "X-Amz-Storage-Class"); class != "" &&
+		class != string(types.StorageClassStandard) {
 		m[metaClass] = class
 	}
 	if header(ctx, customerAlgorithm) != "" {
@@ -56,16 +57,20 @@ func (l *layer) readable(ctx context.Context, bucketName, key string, copies, da
 	if copies {
 		algorithm = "X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm"
 	}
-	archived := strings.HasPrefix(m[metaClass], "GLACIER") && m[metaClass] != "GLACIER_IR" || m[metaClass] == "DEEP_ARCHIVE"
+	archived := strings.HasPrefix(m[metaClass], "GLACIER") && m[metaClass] != "GLACIER_IR" ||
+		m[metaClass] == "DEEP_ARCHIVE"
 	switch {
 	case v.rules[awsrules.CustomerKeys] && m[metaCustomer] != "" && header(ctx, algorithm) == "":
-		return apiError(http.StatusBadRequest, "InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
+		return apiError(http.StatusBadRequest, "InvalidRequest",
+			"The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
 	case !v.rules[awsrules.Archived] || !archived || m[metaRestored] != "" || !data:
 		return nil
 	case copies:
-		return apiError(http.StatusForbidden, "ObjectNotInActiveTierError", "The source object of the COPY operation is not in the active tier and is only stored in Amazon S3 Glacier.")
+		return apiError(http.StatusForbidden, "ObjectNotInActiveTierError",
+			"The source object of the COPY operation is not in the active tier and is only stored in Amazon S3 Glacier.")
 	}
-	return apiError(http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class")
+	return apiError(http.StatusForbidden, "InvalidObjectState",
+		"The operation is not valid for the object's storage class")
 }
 
 // class is the storage class of an object as the gateway shows it.
@@ -102,7 +107,8 @@ func (l *layer) after(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set, err er
 				res.Header.Set("x-amz-abort-rule-id", rule)
 			}
 			fallthrough
-		case "PutObject", "CopyObject", "CompleteMultipartUpload", "GetObject", "HeadObject", "UploadPart":
+		case "PutObject", "CopyObject", "CompleteMultipartUpload",
+			"GetObject", "HeadObject", "UploadPart":
 			algorithm, key := l.store.encryption(c.Bucket)
 			res.Header.Set("x-amz-server-side-encryption", algorithm)
 			if key != "" {
@@ -121,8 +127,9 @@ func (l *layer) after(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set, err er
 
 // namesAccounts are the operations whose answers name accounts.
 var namesAccounts = map[string]bool{
-	"ListBuckets": true, "ListObjects": true, "ListParts": true, "ListMultipartUploads": true, "ListObjectVersions": true,
-	"GetBucketAcl": true, "GetObjectAcl": true,
+	"ListBuckets": true, "ListObjects": true, "ListParts": true, "ListMultipartUploads": true,
+	"ListObjectVersions": true,
+	"GetBucketAcl":       true, "GetObjectAcl": true,
 }
 
 var accountID = regexp.MustCompile(`<ID>\d{12}</ID>`)
@@ -136,8 +143,10 @@ func canonical(account string) string {
 // translateRequest puts the bucket in the place of its access point in a copy's source,
 // and account ids in the place of the canonical ones that a request has in an ACL.
 func (l *layer) translateRequest(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set) {
-	if source := ctx.Get("X-Amz-Copy-Source"); strings.Contains(source, "arn") || strings.Contains(source, aliasSuffix) {
-		ctx.Request().Header.Set("X-Amz-Copy-Source", c.From.Bucket+"/"+strings.ReplaceAll(url.PathEscape(c.From.Key), "+", "%2B"))
+	if source := ctx.Get("X-Amz-Copy-Source"); strings.Contains(source, "arn") ||
+		strings.Contains(source, aliasSuffix) {
+		ctx.Request().Header.Set("X-Amz-Copy-Source",
+			c.From.Bucket+"/"+strings.ReplaceAll(url.PathEscape(c.From.Key), "+", "%2B"))
 	}
 	if !rules[awsrules.CanonicalIDs] || !c.CarriesACL() && c.Op() != "PutObjectAcl" {
 		return

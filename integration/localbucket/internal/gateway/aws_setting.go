@@ -55,11 +55,13 @@ func (l *layer) serveSetting(ctx fiber.Ctx, c awsrules.Call, rules awsrules.Set)
 	text := l.store.setting(c.Bucket, name)
 	switch {
 	case text == nil && name == "requestPayment":
-		text = []byte(`<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`)
+		text = []byte(
+			`<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>`)
 	case text == nil:
 		return true, apiError(http.StatusNotFound, missing, "not set")
 	}
-	ctx.Response().Header.SetContentType(map[bool]string{true: fiber.MIMEApplicationJSON, false: fiber.MIMEApplicationXML}[name == "policy"])
+	ctx.Response().Header.SetContentType(map[bool]string{true: fiber.MIMEApplicationJSON,
+		false: fiber.MIMEApplicationXML}[name == "policy"])
 	return true, ctx.Send(text)
 }
 
@@ -72,7 +74,8 @@ func (l *layer) checkPolicy(c awsrules.Call, rules awsrules.Set, text []byte) ([
 	if err != nil {
 		return nil, apiError(http.StatusBadRequest, "MalformedPolicy", err.Error())
 	}
-	return bareAccount.ReplaceAll(text, []byte(`"arn:`+l.aws.partitionOf(rules)+`:iam::$1:root"`)), nil
+	return bareAccount.ReplaceAll(text,
+		[]byte(`"arn:`+l.aws.partitionOf(rules)+`:iam::$1:root"`)), nil
 }
 
 // created makes a bucket as new ones are.
@@ -148,7 +151,8 @@ func (s *store) abortDate(bucketName string) (at time.Time, rule string) {
 
 // requesterPays reports whether who asks pays for the bucket.
 func (s *store) requesterPays(bucketName string) bool {
-	return bytes.Contains(s.setting(bucketName, "requestPayment"), []byte("<Payer>Requester</Payer>"))
+	return bytes.Contains(s.setting(bucketName, "requestPayment"),
+		[]byte("<Payer>Requester</Payer>"))
 }
 
 // locked reports whether the bucket has Object Lock.

@@ -23,13 +23,15 @@ const maxCopy int64 = 5 << 30
 // the destination. So the copy, one onto itself too, appears at once with its
 // own ACL and time, and conditions on the destination hold, none of which the
 // backend's own copy does.
-func (l *layer) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
+func (l *layer) CopyObject(ctx context.Context,
+	in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
 	var none s3response.CopyObjectOutput
 	srcBucket, srcKey, version, err := backend.ParseCopySource(*in.CopySource)
 	if err != nil {
 		return none, err
 	}
-	if want := value(in.ExpectedSourceBucketOwner); want != "" && want != l.store.bucketOwner(srcBucket) {
+	if want := value(in.ExpectedSourceBucketOwner); want != "" &&
+		want != l.store.bucketOwner(srcBucket) {
 		return none, s3err.GetAPIError(s3err.ErrAccessDenied)
 	}
 	same := srcBucket == *in.Bucket && srcKey == *in.Key
@@ -82,7 +84,8 @@ func (l *layer) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (
 
 // copyInput is the put that makes the copy of src, with the ACL of its own
 // that every copy gets.
-func (l *layer) copyInput(ctx context.Context, in s3response.CopyObjectInput, src *s3.GetObjectOutput) (s3response.PutObjectInput, error) {
+func (l *layer) copyInput(ctx context.Context, in s3response.CopyObjectInput,
+	src *s3.GetObjectOutput) (s3response.PutObjectInput, error) {
 	acl, err := l.acl(ctx, *in.Bucket).New()
 	if err != nil {
 		return s3response.PutObjectInput{}, aclError(err)
@@ -111,13 +114,15 @@ func (l *layer) copyInput(ctx context.Context, in s3response.CopyObjectInput, sr
 		put.CacheControl, put.Expires = src.CacheControl, src.ExpiresString
 	}
 	put.Metadata = l.stored(ctx, withACL(metadata, acl))
-	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.CopyResetsClass] && put.Metadata[metaClass] == "" && src.StorageClass != types.StorageClassStandard {
+	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.CopyResetsClass] &&
+		put.Metadata[metaClass] == "" && src.StorageClass != types.StorageClassStandard {
 		put.Metadata[metaClass] = string(src.StorageClass)
 	}
 	return put, nil
 }
 
-func (l *layer) copyOutput(ctx context.Context, put s3response.PutObjectInput, res s3response.PutObjectOutput, srcVersion string) (s3response.CopyObjectOutput, error) {
+func (l *layer) copyOutput(ctx context.Context, put s3response.PutObjectInput,
+	res s3response.PutObjectOutput, srcVersion string) (s3response.CopyObjectOutput, error) {
 	made, err := l.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: put.Bucket, Key: put.Key})
 	if err != nil {
 		return s3response.CopyObjectOutput{}, err

@@ -76,16 +76,19 @@ func Start(ctx context.Context, cfg Config) (*Gateway, error) {
 			return nil, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	files, err := posix.New(data, attrs, posix.PosixOpts{CopyObjectThreshold: maxCopy, ValidateBucketNames: true, VersioningDir: versions})
+	files, err := posix.New(data, attrs, posix.PosixOpts{CopyObjectThreshold: maxCopy,
+		ValidateBucketNames: true, VersioningDir: versions})
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", data, err)
 	}
 	st := &store{attrs: attrs}
-	l := &layer{Backend: &atomic{Backend: files, versions: cfg.Versions}, accounts: newAccounts(st, cfg.Parties...), store: st, aws: &aws{
-		region: cfg.Region, partition: awsrules.PartitionOf(cfg.Region), rules: cfg.Rules, iam: cfg.IAM,
-		// The gateway wants an account that may do everything. Nobody learns its secret.
-		root: middlewares.RootUserConfig{Access: rand.Text(), Secret: rand.Text()},
-	}}
+	l := &layer{Backend: &atomic{Backend: files, versions: cfg.Versions},
+		accounts: newAccounts(st, cfg.Parties...), store: st, aws: &aws{
+			region: cfg.Region, partition: awsrules.PartitionOf(cfg.Region),
+			rules: cfg.Rules, iam: cfg.IAM,
+			// The gateway wants an account that may do everything. Nobody learns its secret.
+			root: middlewares.RootUserConfig{Access: rand.Text(), Secret: rand.Text()},
+		}}
 	for try := 1; ; try++ {
 		g, err := l.listen(ctx, addr, cfg.Region)
 		if addr.Port() == 0 && errors.Is(err, syscall.EADDRINUSE) && try < portTries {
@@ -141,7 +144,8 @@ func (l *layer) listen(ctx context.Context, addr netip.AddrPort, region string) 
 	if err != nil {
 		return nil, fmt.Errorf("make server: %w", err)
 	}
-	g := &Gateway{Endpoint: "http://" + addr.String(), server: server, aws: l.aws, ended: make(chan error, 1)}
+	g := &Gateway{Endpoint: "http://" + addr.String(), server: server, aws: l.aws,
+		ended: make(chan error, 1)}
 	go func() { g.ended <- server.ServeMultiPort([]string{addr.String()}) }()
 	select {
 	case <-ready:

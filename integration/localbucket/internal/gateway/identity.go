@@ -12,7 +12,8 @@ import (
 // without the help of a bucket policy. It may do everything in its own
 // buckets, whose Backend then asks the object's ACL, and elsewhere what an
 // object's ACL grants it. A Deny in the bucket policy goes before either.
-func (a *accounts) EvaluatePolicy(accessKey, _ string, actions []auth.Action, resources []string, _ map[string][]string) (auth.PolicyEvaluation, error) {
+func (a *accounts) EvaluatePolicy(accessKey, _ string, actions []auth.Action, resources []string,
+	_ map[string][]string) (auth.PolicyEvaluation, error) {
 	var out auth.PolicyEvaluation
 	out.PrincipalArn = "arn:aws:iam::" + a.id(accessKey) + ":root"
 	out.Decisions = decide(out.Decisions, len(resources), len(actions), func(r, c int) bool {

@@ -81,7 +81,8 @@ func (l *layer) acl(ctx context.Context, bucketName string) objacl.Request {
 // aclHeader reads the headers of a request's ACL. Where nothing refuses ACLs in a bucket
 // that has them off, there are none.
 func (l *layer) aclHeader(ctx context.Context, bucketName string) func(name string) string {
-	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.EnforcedRefusesACLs] && l.store.ownership(bucketName) == objacl.Enforced {
+	if v := verdictOf(ctx); v != nil && !v.rules[awsrules.EnforcedRefusesACLs] &&
+		l.store.ownership(bucketName) == objacl.Enforced {
 		return func(string) string { return "" }
 	}
 	return func(name string) string { return header(ctx, name) }
@@ -108,11 +109,13 @@ func (l *layer) reach(ctx context.Context, bucketName, key string, need objacl.P
 }
 
 // reachVersion is reach for one version, which has an ACL of its own.
-func (l *layer) reachVersion(ctx context.Context, bucketName, key, version string, need objacl.Permission) error {
+func (l *layer) reachVersion(ctx context.Context, bucketName, key, version string,
+	need objacl.Permission) error {
 	if version == "" || l.store.ownership(bucketName) == objacl.Enforced {
 		return l.reach(ctx, bucketName, key, need)
 	}
-	out, err := l.Backend.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucketName, Key: &key, VersionId: &version})
+	out, err := l.Backend.HeadObject(ctx,
+		&s3.HeadObjectInput{Bucket: &bucketName, Key: &key, VersionId: &version})
 	if err != nil {
 		return nil // the backend returns why
 	}
@@ -129,7 +132,8 @@ func (l *layer) reachVersion(ctx context.Context, bucketName, key, version strin
 // aclError gives a refused ACL its S3 code.
 func aclError(err error) error {
 	api := func(code string) error {
-		return s3err.APIError{Code: code, Description: err.Error(), HTTPStatusCode: http.StatusBadRequest}
+		return s3err.APIError{Code: code, Description: err.Error(),
+			HTTPStatusCode: http.StatusBadRequest}
 	}
 	switch {
 	case errors.Is(err, objacl.ErrNotSupported):
@@ -169,7 +173,8 @@ func (l *layer) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, raw 
 }
 
 // ListBuckets implements backend.Backend.
-func (l *layer) ListBuckets(ctx context.Context, in s3response.ListBucketsInput) (s3response.ListAllMyBucketsResult, error) {
+func (l *layer) ListBuckets(ctx context.Context,
+	in s3response.ListBucketsInput) (s3response.ListAllMyBucketsResult, error) {
 	in.Owner = l.accounts.id(in.Owner)
 	return l.Backend.ListBuckets(ctx, in)
 }

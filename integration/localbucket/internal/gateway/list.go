@@ -15,7 +15,8 @@ import (
 )
 
 // ListObjects implements backend.Backend.
-func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
+func (l *layer) ListObjects(ctx context.Context,
+	in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
 	out, err := l.Backend.ListObjects(ctx, in)
 	out.Contents = complete(out.Contents)
 	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
@@ -23,7 +24,8 @@ func (l *layer) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3res
 }
 
 // ListObjectsV2 implements backend.Backend.
-func (l *layer) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
+func (l *layer) ListObjectsV2(ctx context.Context,
+	in *s3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
 	// The backend's token is a key, which XML may not hold.
 	if in.ContinuationToken != nil {
 		token, err := url.QueryUnescape(*in.ContinuationToken)
@@ -35,7 +37,8 @@ func (l *layer) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input) (s
 	out, err := l.Backend.ListObjectsV2(ctx, in)
 	out.Contents = complete(out.Contents)
 	l.showOwners(verdictOf(ctx), *in.Bucket, out.Contents)
-	out.ContinuationToken, out.NextContinuationToken = encoded(out.ContinuationToken), encoded(out.NextContinuationToken)
+	out.ContinuationToken, out.NextContinuationToken = encoded(out.ContinuationToken),
+		encoded(out.NextContinuationToken)
 	if asksForEncoding(ctx) {
 		encodeKeys(&out)
 	}
@@ -53,7 +56,8 @@ func asksForEncoding(ctx context.Context) bool {
 // Source: Amazon S3 API Reference, ListObjectsV2, "EncodingType".
 func encodeKeys(out *s3response.ListObjectsV2Result) {
 	out.EncodingType = types.EncodingTypeUrl
-	out.Prefix, out.StartAfter, out.Delimiter = encoded(out.Prefix), encoded(out.StartAfter), encoded(out.Delimiter)
+	out.Prefix, out.StartAfter, out.Delimiter = encoded(out.Prefix),
+		encoded(out.StartAfter), encoded(out.Delimiter)
 	for i := range out.Contents {
 		out.Contents[i].Key = encoded(out.Contents[i].Key)
 	}
@@ -76,7 +80,8 @@ var temporary = regexp.MustCompile(`(^|/)\.[^/]+\.sgwtmp\.\d+$`)
 
 // complete is the list without what is no object yet.
 func complete(objects []s3response.Object) []s3response.Object {
-	return slices.DeleteFunc(objects, func(o s3response.Object) bool { return o.Key != nil && temporary.MatchString(*o.Key) })
+	return slices.DeleteFunc(objects,
+		func(o s3response.Object) bool { return o.Key != nil && temporary.MatchString(*o.Key) })
 }
 
 // showOwners puts each object's owner where the backend, asked for owners, put

@@ -10,7 +10,8 @@ import (
 // TestListingHasNoTemporaryNames leaves out what the backend is about to rename.
 func TestListingHasNoTemporaryNames(t *testing.T) {
 	t.Parallel()
-	keys := []string{"a", ".a.sgwtmp.1795919969281980680", "d/b", "d/.b.sgwtmp.1", "c.sgwtmp.1", ".sgwtmp", "d/.b.sgwtmp.x"}
+	keys := []string{"a", ".a.sgwtmp.1795919969281980680", "d/b", "d/.b.sgwtmp.1",
+		"c.sgwtmp.1", ".sgwtmp", "d/.b.sgwtmp.x"}
 	var objects []s3response.Object
 	for _, key := range keys {
 		objects = append(objects, s3response.Object{Key: &key})

@@ -40,10 +40,12 @@ func (l *layer) finish(ctx fiber.Ctx) error {
 func (l *layer) hidesMissing(ctx fiber.Ctx) bool {
 	if v := verdictOf(ctx.RequestCtx()); v != nil {
 		op := v.call.Op()
-		return ctx.Response().StatusCode() == http.StatusNotFound && (op == "GetObject" || op == "HeadObject") && !l.mayBeTold(v)
+		return ctx.Response().StatusCode() == http.StatusNotFound &&
+			(op == "GetObject" || op == "HeadObject") && !l.mayBeTold(v)
 	}
 	method := ctx.Method()
-	if ctx.Response().StatusCode() != http.StatusNotFound || (method != http.MethodGet && method != http.MethodHead) {
+	if ctx.Response().StatusCode() != http.StatusNotFound ||
+		(method != http.MethodGet && method != http.MethodHead) {
 		return false
 	}
 	bucketName, key, _ := strings.Cut(strings.TrimPrefix(ctx.Path(), "/"), "/")

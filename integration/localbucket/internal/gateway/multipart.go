@@ -13,7 +13,8 @@ import (
 // CreateMultipartUpload implements backend.Backend. The object's owner is who
 // begins the upload, and its ACL is said here: the request that completes it
 // has none.
-func (l *layer) CreateMultipartUpload(ctx context.Context, in s3response.CreateMultipartUploadInput) (s3response.InitiateMultipartUploadResult, error) {
+func (l *layer) CreateMultipartUpload(ctx context.Context,
+	in s3response.CreateMultipartUploadInput) (s3response.InitiateMultipartUploadResult, error) {
 	acl, err := l.acl(ctx, *in.Bucket).New()
 	if err != nil {
 		return s3response.InitiateMultipartUploadResult{}, aclError(err)
@@ -25,7 +26,8 @@ func (l *layer) CreateMultipartUpload(ctx context.Context, in s3response.CreateM
 }
 
 // UploadPartCopy implements backend.Backend.
-func (l *layer) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) (s3response.CopyPartResult, error) {
+func (l *layer) UploadPartCopy(ctx context.Context,
+	in *s3.UploadPartCopyInput) (s3response.CopyPartResult, error) {
 	bucketName, key, _, err := backend.ParseCopySource(*in.CopySource)
 	if err != nil {
 		return s3response.CopyPartResult{}, err
@@ -40,7 +42,8 @@ func (l *layer) UploadPartCopy(ctx context.Context, in *s3.UploadPartCopyInput) 
 }
 
 // ListParts implements backend.Backend.
-func (l *layer) ListParts(ctx context.Context, in *s3.ListPartsInput) (s3response.ListPartsResult, error) {
+func (l *layer) ListParts(ctx context.Context,
+	in *s3.ListPartsInput) (s3response.ListPartsResult, error) {
 	out, err := l.Backend.ListParts(ctx, in)
 	if err == nil {
 		who := l.store.initiator(*in.Bucket, *in.Key, *in.UploadId)
@@ -50,7 +53,8 @@ func (l *layer) ListParts(ctx context.Context, in *s3.ListPartsInput) (s3respons
 }
 
 // ListMultipartUploads implements backend.Backend.
-func (l *layer) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUploadsInput) (s3response.ListMultipartUploadsResult, error) {
+func (l *layer) ListMultipartUploads(ctx context.Context,
+	in *s3.ListMultipartUploadsInput) (s3response.ListMultipartUploadsResult, error) {
 	out, err := l.Backend.ListMultipartUploads(ctx, in)
 	for i, u := range out.Uploads {
 		who := l.store.initiator(*in.Bucket, u.Key, u.UploadID)

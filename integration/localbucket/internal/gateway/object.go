@@ -10,7 +10,8 @@ import (
 )
 
 // PutObject implements backend.Backend.
-func (l *layer) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+func (l *layer) PutObject(ctx context.Context,
+	in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	acl, err := l.acl(ctx, *in.Bucket).New()
 	if err != nil {
 		return s3response.PutObjectOutput{}, aclError(err)
@@ -20,8 +21,10 @@ func (l *layer) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3
 }
 
 // HeadObject implements backend.Backend.
-func (l *layer) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
-	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId), objacl.Read); err != nil {
+func (l *layer) HeadObject(ctx context.Context,
+	in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
+	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId),
+		objacl.Read); err != nil {
 		return nil, err
 	}
 	if err := l.readable(ctx, *in.Bucket, *in.Key, false, false); err != nil {
@@ -37,10 +40,12 @@ func (l *layer) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.Hea
 
 // GetObject implements backend.Backend.
 func (l *layer) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
-	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId), objacl.Read); err != nil {
+	if err := l.reachVersion(ctx, *in.Bucket, *in.Key, value(in.VersionId),
+		objacl.Read); err != nil {
 		return nil, err
 	}
-	if err := l.readable(ctx, *in.Bucket, *in.Key, header(ctx, "X-Amz-Copy-Source") != "", true); err != nil {
+	if err := l.readable(ctx, *in.Bucket,
+		*in.Key, header(ctx, "X-Amz-Copy-Source") != "", true); err != nil {
 		return nil, err
 	}
 	out, err := l.Backend.GetObject(ctx, in)
@@ -52,7 +57,8 @@ func (l *layer) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetOb
 }
 
 // GetObjectAttributes implements backend.Backend.
-func (l *layer) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttributesInput) (s3response.GetObjectAttributesResponse, error) {
+func (l *layer) GetObjectAttributes(ctx context.Context,
+	in *s3.GetObjectAttributesInput) (s3response.GetObjectAttributesResponse, error) {
 	if err := l.reach(ctx, *in.Bucket, *in.Key, objacl.Read); err != nil {
 		return s3response.GetObjectAttributesResponse{}, err
 	}
@@ -60,7 +66,8 @@ func (l *layer) GetObjectAttributes(ctx context.Context, in *s3.GetObjectAttribu
 }
 
 // GetObjectTagging implements backend.Backend.
-func (l *layer) GetObjectTagging(ctx context.Context, bucketName, key, version string) (map[string]string, error) {
+func (l *layer) GetObjectTagging(ctx context.Context, bucketName,
+	key, version string) (map[string]string, error) {
 	if err := l.reach(ctx, bucketName, key, objacl.Read); err != nil {
 		return nil, err
 	}
@@ -68,7 +75,8 @@ func (l *layer) GetObjectTagging(ctx context.Context, bucketName, key, version s
 }
 
 // PutObjectTagging implements backend.Backend.
-func (l *layer) PutObjectTagging(ctx context.Context, bucketName, key, version string, tags map[string]string) error {
+func (l *layer) PutObjectTagging(ctx context.Context, bucketName, key, version string,
+	tags map[string]string) error {
 	if err := l.reach(ctx, bucketName, key, objacl.FullControl); err != nil {
 		return err
 	}

@@ -16,7 +16,8 @@ import (
 const aclBody = "object-acl"
 
 // GetObjectAcl implements backend.Backend.
-func (l *layer) GetObjectAcl(ctx context.Context, in *s3.GetObjectAclInput) (*s3.GetObjectAclOutput, error) {
+func (l *layer) GetObjectAcl(ctx context.Context,
+	in *s3.GetObjectAclInput) (*s3.GetObjectAclOutput, error) {
 	acl, ok := l.objectACL(*in.Bucket, *in.Key)
 	if !ok {
 		return nil, s3err.GetAPIError(s3err.ErrNoSuchKey)
@@ -46,7 +47,8 @@ func (l *layer) PutObjectAcl(ctx context.Context, in *s3.PutObjectAclInput) erro
 	}
 	req := l.acl(ctx, *in.Bucket)
 	acl, err := req.Replace(old.Owner)
-	if body := request(ctx).Request.Body(); err != nil && len(body) > 0 && req.Ownership != objacl.Enforced {
+	if body := request(ctx).Request.Body(); err != nil && len(body) > 0 &&
+		req.Ownership != objacl.Enforced {
 		acl, err = objacl.Parse(body, old.Owner, l.accounts.known)
 	}
 	if err != nil {

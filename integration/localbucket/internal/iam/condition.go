@@ -25,10 +25,18 @@ var comparisons = map[string]func(want, have string, context map[string][]string
 	"StringEqualsIgnoreCase": func(want, have string, _ map[string][]string) bool {
 		return strings.EqualFold(want, have)
 	},
-	"StringLike": func(want, have string, context map[string][]string) bool { return Like(want, have, context, false) },
-	"ArnEquals":  func(want, have string, context map[string][]string) bool { return Like(want, have, context, false) },
-	"ArnLike":    func(want, have string, context map[string][]string) bool { return Like(want, have, context, false) },
-	"Bool":       func(want, have string, _ map[string][]string) bool { return strings.EqualFold(want, have) },
+	"StringLike": func(want, have string, context map[string][]string) bool {
+		return Like(want, have, context, false)
+	},
+	"ArnEquals": func(want, have string, context map[string][]string) bool {
+		return Like(want, have, context, false)
+	},
+	"ArnLike": func(want, have string, context map[string][]string) bool {
+		return Like(want, have, context, false)
+	},
+	"Bool": func(want, have string, _ map[string][]string) bool {
+		return strings.EqualFold(want, have)
+	},
 	"BinaryEquals": func(want, have string, _ map[string][]string) bool {
 		raw, err := base64.StdEncoding.DecodeString(want)
 		return err == nil && string(raw) == have
@@ -43,13 +51,16 @@ var comparisons = map[string]func(want, have string, context map[string][]string
 	"DateLessThan":             dates(func(have, want time.Time) bool { return have.Before(want) }),
 	"DateLessThanEquals":       dates(func(have, want time.Time) bool { return !have.After(want) }),
 	"DateGreaterThan":          dates(func(have, want time.Time) bool { return have.After(want) }),
-	"DateGreaterThanEquals":    dates(func(have, want time.Time) bool { return !have.Before(want) }),
+	"DateGreaterThanEquals": dates(func(have, want time.Time) bool {
+		return !have.Before(want)
+	}),
 }
 
 // negations are the negated operators, and what they negate.
 var negations = map[string]string{
-	"StringNotEquals": "StringEquals", "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase", "StringNotLike": "StringLike",
-	"ArnNotEquals": "ArnEquals", "ArnNotLike": "ArnLike", "NotIpAddress": "IpAddress",
+	"StringNotEquals": "StringEquals", "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+	"StringNotLike": "StringLike",
+	"ArnNotEquals":  "ArnEquals", "ArnNotLike": "ArnLike", "NotIpAddress": "IpAddress",
 	"NumericNotEquals": "NumericEquals", "DateNotEquals": "DateEquals",
 }
 
@@ -78,7 +89,8 @@ func operatorOf(name string) (op operator, ok bool) {
 // IfExists; "Null": "true" holds of nothing else.
 func (op operator) holds(want, have []string, context map[string][]string) bool {
 	if op.null {
-		return slices.ContainsFunc(want, func(w string) bool { return strings.EqualFold(w, strconv.FormatBool(len(have) == 0)) })
+		return slices.ContainsFunc(want,
+			func(w string) bool { return strings.EqualFold(w, strconv.FormatBool(len(have) == 0)) })
 	}
 	one := func(h string) bool {
 		equal := slices.ContainsFunc(want, func(w string) bool { return op.equal(w, h, context) })
@@ -107,7 +119,8 @@ func inNetwork(want, have string, _ map[string][]string) bool {
 	return err == nil && single == ip
 }
 
-func numbers(compare func(have, want float64) bool) func(want, have string, _ map[string][]string) bool {
+func numbers(compare func(have, want float64) bool) func(want,
+	have string, _ map[string][]string) bool {
 	return func(want, have string, _ map[string][]string) bool {
 		w, err := strconv.ParseFloat(want, 64)
 		if err != nil {
@@ -118,7 +131,8 @@ func numbers(compare func(have, want float64) bool) func(want, have string, _ ma
 	}
 }
 
-func dates(compare func(have, want time.Time) bool) func(want, have string, _ map[string][]string) bool {
+func dates(compare func(have, want time.Time) bool) func(want,
+	have string, _ map[string][]string) bool {
 	return func(want, have string, _ map[string][]string) bool {
 		w, ok := dateOf(want)
 		if !ok {

@@ -66,7 +66,8 @@ func (s Statement) matches(r Request) bool {
 }
 
 func matchesAny(patterns Strings, text string, context map[string][]string, fold bool) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return Like(p, text, context, fold) })
+	return slices.ContainsFunc(patterns,
+		func(p string) bool { return Like(p, text, context, fold) })
 }
 
 // variable is ${key}, or one of the characters that would mean more otherwise.

@@ -58,7 +58,8 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%s %s: %v", tt.operator, tt.want, err)
 			continue
 		}
-		r := Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k", Context: map[string][]string{"s3:key": tt.have}}
+		r := Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k",
+			Context: map[string][]string{"s3:key": tt.have}}
 		if got := d.Judge(r) == Allowed; got != tt.holds {
 			t.Errorf("%s %s of %q holds: %t, want %t", tt.operator, tt.want, tt.have, got, tt.holds)
 		}
@@ -93,9 +94,11 @@ func TestStatements(t *testing.T) {
 		{"arn:aws:iam::2:root", "2", "s3:ListBucket", "b", Denied},
 		{"arn:aws:iam::1:root", "1", "s3:ListBucket", "b", NoMatch},
 	} {
-		r := Request{tt.principal, tt.account, tt.action, "arn:aws:s3:::" + tt.resource, map[string][]string{"aws:username": {"ann"}}}
+		r := Request{tt.principal, tt.account, tt.action, "arn:aws:s3:::" + tt.resource,
+			map[string][]string{"aws:username": {"ann"}}}
 		if got := d.Judge(r); got != tt.want {
-			t.Errorf("%s, %s on %s = %d, want %d", tt.principal, tt.action, tt.resource, got, tt.want)
+			t.Errorf("%s, %s on %s = %d, want %d", tt.principal,
+				tt.action, tt.resource, got, tt.want)
 		}
 	}
 }

@@ -59,7 +59,8 @@ func TestNew(t *testing.T) {
 		}}, nil},
 		{Writer, "x-amz-acl: public", ACL{}, ErrCanned},
 		{Writer, "x-amz-grant-read: id=" + owner, ACL{client, []Grant{{ID: owner, Permission: Read}}}, nil},
-		{Writer, `x-amz-grant-read-acp: id="` + owner + `" , uri="` + AllUsers + `"`, ACL{client, []Grant{
+		{Writer, `x-amz-grant-read-acp: id="` + owner + `" , uri="` + AllUsers +
+			`"`, ACL{client, []Grant{
 			{ID: owner, Permission: ReadACP}, {URI: AllUsers, Permission: ReadACP},
 		}}, nil},
 		{Writer, "x-amz-grant-read: id=000000000000", ACL{}, ErrGrant},
@@ -79,7 +80,8 @@ func TestNew(t *testing.T) {
 	} {
 		got, err := request(tt.ownership, tt.headers).New()
 		if !errors.Is(err, tt.err) || !reflect.DeepEqual(got, tt.want) {
-			t.Errorf("%s, %q: New() = %v, %v, want %v, %v", tt.ownership, tt.headers, got, err, tt.want, tt.err)
+			t.Errorf("%s, %q: New() = %v, %v, want %v, %v", tt.ownership, tt.headers,
+				got, err, tt.want, tt.err)
 		}
 	}
 }
@@ -99,7 +101,8 @@ func TestReplace(t *testing.T) {
 	} {
 		got, err := request(tt.ownership, tt.headers).Replace(client)
 		if !errors.Is(err, tt.err) || got.Owner != tt.owner {
-			t.Errorf("%s, %q: Replace() = %v, %v, want owner %q, %v", tt.ownership, tt.headers, got, err, tt.owner, tt.err)
+			t.Errorf("%s, %q: Replace() = %v, %v, want owner %q, %v", tt.ownership,
+				tt.headers, got, err, tt.owner, tt.err)
 		}
 	}
 }
@@ -126,7 +129,8 @@ func TestXML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(body); !strings.HasPrefix(s, xml.Header) || !strings.Contains(s, `xsi:type="Group"`) {
+	if s := string(body); !strings.HasPrefix(s, xml.Header) ||
+		!strings.Contains(s, `xsi:type="Group"`) {
 		t.Errorf("XML() = %s, want a header and a group", s)
 	}
 	got, err := Parse(body, client, known)
@@ -137,8 +141,10 @@ func TestXML(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	document := func(owner, id, permission string) string {
-		return "<AccessControlPolicy><Owner><ID>" + owner + "</ID></Owner><AccessControlList><Grant><Grantee><ID>" + id +
-			"</ID></Grantee><Permission>" + permission + "</Permission></Grant></AccessControlList></AccessControlPolicy>"
+		return "<AccessControlPolicy><Owner><ID>" +
+			owner + "</ID></Owner><AccessControlList><Grant><Grantee><ID>" + id +
+			"</ID></Grantee><Permission>" +
+			permission + "</Permission></Grant></AccessControlList></AccessControlPolicy>"
 	}
 	for body, want := range map[string]error{
 		document(client, third, "READ"):   nil,

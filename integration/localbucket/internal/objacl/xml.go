@@ -81,7 +81,8 @@ func Parse(body []byte, owner string, known func(id string) bool) (ACL, error) {
 		if !isGroup(g.Grantee.URI) && !known(g.Grantee.ID) {
 			return ACL{}, fmt.Errorf("%w: %q", ErrGrant, g.Grantee.ID+g.Grantee.URI)
 		}
-		acl.Grants = append(acl.Grants, Grant{ID: g.Grantee.ID, URI: g.Grantee.URI, Permission: g.Permission})
+		acl.Grants = append(acl.Grants,
+			Grant{ID: g.Grantee.ID, URI: g.Grantee.URI, Permission: g.Permission})
 	}
 	return acl, nil
 }
