@@ -29,8 +29,8 @@ func copyUnchecked(to, from []byte) {
 		binary.NativeEndian.PutUint64(to, binary.NativeEndian.Uint64(from))
 		to, from = to[8:], from[8:]
 	}
-	for i, c := range from {
-		to[i] = c
+	for i := range len(from) {
+		to[i] = from[i]
 	}
 }
 
