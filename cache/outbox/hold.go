@@ -61,7 +61,7 @@ func (it *Item) placement() placement {
 	switch {
 	case it.isPrivate():
 		it.deferRemoval()
-		// settleWriters looks at its writers: it may get another name later
+		// settle looks at its writers: it may get another name later
 		return placement{state: Local, look: it.hasWriters()}
 	case why != nil:
 		it.clearWriters()

@@ -26,11 +26,14 @@ func mayBeBlocked(err error) bool {
 func (r *removals) awaitUnblocked(ctx context.Context, key string) bool {
 	ctx, cancel := context.WithTimeout(ctx, maxBlocked)
 	defer cancel()
+	if !r.block(key) {
+		return false
+	}
 	defer r.o.waiters.count()()
-	for waited := false; ; waited = true {
+	for {
 		changed := r.o.waiters.next()
 		if !r.block(key) {
-			return waited
+			return true
 		}
 		select {
 		case <-changed:
